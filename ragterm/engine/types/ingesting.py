@@ -1,0 +1,82 @@
+"""What an ingest found, is doing and has done."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+Outcome = Literal["added", "updated", "unchanged", "removed", "duplicate", "skipped", "failed"]
+OUTCOMES: tuple[Outcome, ...] = ("added", "updated", "unchanged", "removed", "duplicate", "skipped", "failed")
+IngestStage = Literal["finding", "warming", "parsing", "embedding", "indexing", "paused", "done", "cancelled"]
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What a folder holds, before anything is read: `files` (absolute paths, sorted) that can be parsed, `kinds` counts them by
+    kind, `unsupported` counts the others by file name ending ("" for none), `skipped` is (path, reason)."""
+
+    roots: tuple[str, ...]
+    files: tuple[str, ...]
+    kinds: Mapping[str, int] = field(default_factory=dict)
+    unsupported: Mapping[str, int] = field(default_factory=dict)
+    skipped: tuple[tuple[str, str], ...] = ()
+    bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentOutcome:
+    """What became of one file. `stage`, `error` and `hint` are set for `failed`; `error` is the reason for `skipped`."""
+
+    path: str
+    outcome: Outcome
+    document_id: str = ""
+    title: str = ""
+    kind: str = ""
+    parser: str = ""
+    pages: int | None = None
+    chunks: int = 0
+    seconds: float = 0.0
+    warnings: tuple[str, ...] = ()
+    stage: str = ""
+    error: str = ""
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class IngestProgress:
+    """A picture of a running ingest, sent at most ten times a second and at every change of stage. `path` is the file in work.
+    `chunks_per_second` is over the last seconds; `seconds_left` is None until there is an honest estimate. `finished` are the
+    outcomes since the last picture."""
+
+    stage: IngestStage
+    collection: str
+    path: str = ""
+    files_total: int = 0
+    files_done: int = 0
+    chunks_done: int = 0
+    chunks_known: int = 0
+    chunks_per_second: float = 0.0
+    seconds: float = 0.0
+    seconds_left: float | None = None
+    message: str = ""
+    finished: tuple[DocumentOutcome, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class IngestReport:
+    """How an ingest ended: every file found is in `outcomes` exactly once ("removed" are documents gone from disk)."""
+
+    collection: str
+    outcomes: tuple[DocumentOutcome, ...]
+    chunks: int
+    seconds: float
+    cancelled: bool = False
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def counts(self) -> dict[Outcome, int]:
+        counts: dict[Outcome, int] = dict.fromkeys(OUTCOMES, 0)
+        for one in self.outcomes:
+            counts[one.outcome] += 1
+        return counts

@@ -1,0 +1,1 @@
+"""The Textual app. Reaches the engine through `bridge.py` alone."""
