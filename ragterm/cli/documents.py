@@ -1,0 +1,129 @@
+"""`ragterm documents list|show|remove`: what a collection holds."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from ragterm.cli.main import Globals, global_options
+from ragterm.cli.output import emit_json, say
+from ragterm.engine.engine import Engine
+from ragterm.engine.types.display import displayable, one_line
+from ragterm.engine.types.documents import DocumentRow
+from ragterm.engine.types.errors import NotFoundError
+
+_collection = click.option("-c", "--collection", default="default", show_default=True, metavar="NAME")
+
+
+@click.group("documents", help="List, show or remove the documents of a collection.")
+@global_options
+def command() -> None:
+    pass
+
+
+@command.command("list", help="Every document with its state.")
+@global_options
+@_collection
+@click.pass_obj
+def list_(options: Globals, collection: str) -> None:
+    with options.engine() as engine:
+        rows = engine.documents(collection)
+    if options.as_json:
+        emit_json({"documents": [_row_as_json(row) for row in rows]})
+        return
+    for row in rows:
+        pages = f"{row.pages} pages" if row.pages else ""
+        say(f"{row.id}  {row.state:<9}  {row.chunks:>5} chunks  {pages:>10}  {one_line(row.path)}")
+        if row.error:
+            say(f"{'':18}{one_line(row.error)}" + (f" ({one_line(row.hint)})" if row.hint else ""))
+    say(f"{len(rows)} documents in {one_line(collection)}")
+
+
+@command.command(
+    "show", help="One document, by id or path: its facts, blocks and chunks, or with --text its canonical text."
+)
+@global_options
+@click.argument("document")
+@_collection
+@click.option("--text", "text_only", is_flag=True, help="The canonical text, to which all offsets refer.")
+@click.pass_obj
+def show(options: Globals, document: str, collection: str, text_only: bool) -> None:
+    with options.engine() as engine:
+        row = _find(engine, document, collection)
+        found = engine.document(row.id, collection) if row.state == "indexed" else None
+        chunks = engine.chunks(row.id, collection) if found is not None else []
+    if text_only and not options.as_json:
+        if found is None:
+            raise NotFoundError("No text", f"{row.path} is {row.state}: {row.error}", row.hint)
+        click.echo(displayable(found.text), nl=False)
+        return
+    if options.as_json:
+        data: dict[str, object] = _row_as_json(row)
+        if found is not None:
+            data |= {"content_hash": found.content_hash, "metadata": found.metadata, "text": found.text}
+            if not text_only:
+                data["blocks"] = [asdict(block) for block in found.blocks]
+                data["chunk_list"] = [asdict(chunk) for chunk in chunks]
+        emit_json(data)
+        return
+    for name in ("path", "title", "kind", "state", "pages", "chunks", "parser", "size", "ingested_at", "error", "hint"):
+        value = getattr(row, name)
+        if value not in (None, ""):
+            say(f"{name:<12} {one_line(str(value))}")
+    for warning in row.warnings:
+        say(f"{'warning':<12} {one_line(warning)}")
+    for chunk in chunks:
+        page = f" page {chunk.page}" if chunk.page else ""
+        say(f"\n[{chunk.start}:{chunk.end}]{page} {one_line(' > '.join(chunk.section))} ({chunk.tokens} tokens)")
+        say(chunk.text)
+
+
+@command.command("remove", help="Take documents out of a collection, by id or path. The files stay where they are.")
+@global_options
+@click.argument("documents", nargs=-1, required=True)
+@_collection
+@click.pass_obj
+def remove(options: Globals, documents: tuple[str, ...], collection: str) -> None:
+    with options.engine() as engine:
+        ids = [_find(engine, one, collection).id for one in documents]
+        removed = engine.remove_documents(ids, collection)
+    if options.as_json:
+        emit_json({"removed": removed})
+    else:
+        say(f"{removed} removed from {one_line(collection)}")
+
+
+def _find(engine: Engine, wanted: str, collection: str) -> DocumentRow:
+    """The document with this id, this id's beginning, or this path. Raises NotFoundError."""
+    rows = engine.documents(collection)
+    path = str(Path(wanted).expanduser().absolute())
+    matches = [r for r in rows if r.id == wanted or r.path in (wanted, path)]
+    if not matches and len(wanted) >= 4:
+        matches = [r for r in rows if r.id.startswith(wanted)]
+    if len(matches) == 1:
+        return matches[0]
+    if matches:
+        raise NotFoundError("Ambiguous", f"{len(matches)} documents begin with {wanted}", "give more of the id")
+    raise NotFoundError("No such document", f"{wanted} in collection {collection}", "see `ragterm documents list`")
+
+
+def _row_as_json(row: DocumentRow) -> dict[str, object]:
+    return {
+        "id": row.id,
+        "path": row.path,
+        "title": row.title,
+        "kind": row.kind,
+        "pages": row.pages,
+        "chunks": row.chunks,
+        "state": row.state,
+        "warnings": list(row.warnings),
+        "stage": row.stage,
+        "error": row.error,
+        "hint": row.hint,
+        "duplicate_of": row.duplicate_of,
+        "size": row.size,
+        "ingested_at": row.ingested_at,
+        "parser": row.parser,
+    }

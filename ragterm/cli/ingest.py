@@ -1,0 +1,94 @@
+"""`ragterm ingest PATH...`: read files and folders into a collection."""
+
+from __future__ import annotations
+
+import signal
+from types import FrameType
+
+import click
+
+from ragterm.cli.main import Globals, global_options
+from ragterm.cli.output import ProgressPrinter, duration, emit_json, say
+from ragterm.engine.types.control import Control
+from ragterm.engine.types.display import one_line
+from ragterm.engine.types.ingesting import IngestReport
+
+
+@click.command(
+    "ingest",
+    help="Read files and folders into a collection. What is unchanged costs nothing; an interrupted run goes on.",
+)
+@global_options
+@click.argument("paths", nargs=-1, required=True)
+@click.option("-c", "--collection", default="default", show_default=True, metavar="NAME")
+@click.pass_obj
+def command(options: Globals, paths: tuple[str, ...], collection: str) -> None:
+    printer = ProgressPrinter()
+    control = cancel_on_interrupt()
+    with options.engine() as engine:
+        engine.warm(printer.step)
+        report = engine.ingest(paths, collection, on_progress=printer, control=control)
+    printer.done()
+    if options.as_json:
+        emit_json(report_as_json(report))
+    else:
+        print_report(report)
+    raise click.exceptions.Exit(exit_code(report))
+
+
+def cancel_on_interrupt() -> Control:
+    """Ctrl+C asks the work to stop at its next step; a second one ends the process."""
+    control = Control()
+
+    def stop(_signal: int, _frame: FrameType | None) -> None:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        control.cancel()
+
+    signal.signal(signal.SIGINT, stop)
+    return control
+
+
+def exit_code(report: IngestReport) -> int:
+    """0 done; 1 nothing indexed and something failed; 3 done in part; 130 interrupted."""
+    counts = report.counts
+    if report.cancelled:
+        return 130
+    if not counts["failed"]:
+        return 0
+    return 3 if counts["added"] + counts["updated"] + counts["unchanged"] + counts["duplicate"] else 1
+
+
+def report_as_json(report: IngestReport) -> dict[str, object]:
+    return {
+        "collection": report.collection,
+        "documents": dict(report.counts),
+        "chunks": report.chunks,
+        "seconds": round(report.seconds, 3),
+        "cancelled": report.cancelled,
+        "failures": [
+            {"path": o.path, "stage": o.stage, "error": o.error, "hint": o.hint}
+            for o in report.outcomes
+            if o.outcome == "failed"
+        ],
+        "skipped": [{"path": o.path, "reason": o.error} for o in report.outcomes if o.outcome == "skipped"],
+        "warnings": list(report.warnings),
+    }
+
+
+def print_report(report: IngestReport) -> None:
+    shown = ", ".join(f"{count} {name}" for name, count in report.counts.items() if count) or "nothing found"
+    say(f"{one_line(report.collection)}: {shown}; {report.chunks} chunks in {duration(report.seconds)}")
+    for outcome in report.outcomes:
+        if outcome.outcome in ("failed", "skipped"):
+            stage = f" while {_doing(outcome.stage)}" if outcome.stage else ""
+            say(f"  {outcome.outcome}{stage}: {one_line(outcome.path)}: {one_line(outcome.error)}")
+            if outcome.hint:
+                say(f"      {one_line(outcome.hint)}")
+    for warning in report.warnings:
+        say(f"  {warning}")
+    if report.cancelled:
+        say("  stopped; run the same command again to go on")
+
+
+def _doing(stage: str) -> str:
+    return {"read": "reading", "parse": "parsing", "chunk": "chunking", "embed": "embedding"}.get(stage, stage)
