@@ -1,0 +1,184 @@
+"""Every action of the app, once: the source of key bindings, the footer, the command palette and the help panel.
+
+An action's `id` is its name in `config.toml` ([interface.keys], `"chat.copy" = "ctrl+y"`). `handler` is the Textual action that does it,
+looked up on the node of its `scope`: the app, a pane (`documents`, `chat`, `inspector`, `layers`) or a screen. Keys that
+terminals and editors take (ctrl+j/m/h/i, ctrl+e/k/q, F1, F5, F6) never stand alone. Keys that must work while a prompt has the
+focus are `priority`; letters and digits are not, so that one can type them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from textual.binding import Binding
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """`keys` is a comma-separated list of Textual key names. `show`: in the footer. `palette`: in the command palette."""
+
+    id: str
+    label: str
+    tooltip: str
+    keys: str
+    handler: str
+    show: bool = False
+    priority: bool = False
+    palette: bool = True
+
+    @property
+    def scope(self) -> str:
+        return self.id.partition(".")[0]
+
+
+ACTIONS: tuple[Action, ...] = (
+    # The app: pane switching works everywhere. alt+digit where the terminal sends it, function keys elsewhere.
+    Action(
+        "app.documents",
+        "Documents",
+        "Collections, documents and the ledger of the ingest",
+        "alt+1,f2",
+        "show('documents')",
+        priority=True,
+    ),
+    Action(
+        "app.chat", "Chat", "Ask, and read the answer with its citations", "alt+2,f3", "show('chat')", priority=True
+    ),
+    Action(
+        "app.inspector",
+        "Inspector",
+        "What each retrieval stage found and moved",
+        "alt+3,f4",
+        "show('inspector')",
+        priority=True,
+    ),
+    Action(
+        "app.layers",
+        "Layers",
+        "The graph of the vector index and the walk through it",
+        "alt+4,f7",
+        "show('layers')",
+        priority=True,
+    ),
+    Action("app.documents_digit", "Documents", "Show Documents", "1", "show('documents')", palette=False),
+    Action("app.chat_digit", "Chat", "Show Chat", "2", "show('chat')", palette=False),
+    Action("app.inspector_digit", "Inspector", "Show Inspector", "3", "show('inspector')", palette=False),
+    Action("app.layers_digit", "Layers", "Show Layers", "4", "show('layers')", palette=False),
+    Action("app.next", "Next pane", "Show the next pane", "ctrl+t", "next_pane", priority=True),
+    Action(
+        "app.palette",
+        "Palette",
+        "Find any command by its name",
+        "ctrl+p",
+        "command_palette",
+        show=True,
+        priority=True,
+        palette=False,
+    ),
+    Action(
+        "app.help",
+        "Help",
+        "The keys of what has the focus, and what it is for",
+        "ctrl+g,question_mark",
+        "help",
+        show=True,
+    ),
+    Action("app.theme", "Change theme", "Preview and choose the colours", "f9", "choose_theme", priority=True),
+    Action(
+        "app.add",
+        "Add files or folders",
+        "Type or paste the path of what to ingest",
+        "ctrl+o",
+        "add_paths",
+        priority=True,
+    ),
+    Action(
+        "app.quit",
+        "Quit",
+        "Leave ragterm; an ingest under way resumes next time",
+        "ctrl+q",
+        "request_quit",
+        priority=True,
+    ),
+    # Documents
+    Action(
+        "documents.add",
+        "Add",
+        "Type or paste the path of what to ingest",
+        "a",
+        "app.add_paths",
+        show=True,
+        palette=False,
+    ),
+    Action(
+        "documents.samples", "Load samples", "Ingest the sample documents that come with ragterm", "s", "load_samples"
+    ),
+    Action(
+        "documents.filter",
+        "Filter",
+        "Show only documents whose title or path holds these words",
+        "slash",
+        "filter",
+        show=True,
+    ),
+    Action("documents.sort", "Sort", "Sort by the next column", "o", "sort"),
+    Action("documents.open", "Read", "Read the document's text", "enter", "open", show=True),
+    Action("documents.ask", "Ask about", "Limit questions to the marked documents", "l", "limit"),
+    Action(
+        "documents.mark",
+        "Mark",
+        "Mark the document for removal, re-ingest or a limited question",
+        "space",
+        "mark",
+        show=True,
+    ),
+    Action(
+        "documents.remove",
+        "Remove",
+        "Remove the marked documents from the collection (the files stay)",
+        "delete,x",
+        "remove",
+        show=True,
+    ),
+    Action("documents.reingest", "Re-ingest", "Read the marked documents again from disk", "r", "reingest", show=True),
+    Action("documents.pause", "Pause", "Pause or go on with the ingest", "p", "pause", show=True),
+    Action("documents.cancel", "Cancel ingest", "Stop the ingest; what is indexed stays", "c", "cancel"),
+    Action("documents.new", "New collection", "Create a collection", "n", "new_collection"),
+    Action(
+        "documents.drop",
+        "Delete collection",
+        "Delete the current collection with its index, traces and chats",
+        "shift+delete,D",
+        "delete_collection",
+    ),
+    # Chat
+    # Inspector
+    # Layers
+)
+
+
+def actions_of(scope: str) -> list[Action]:
+    return [one for one in ACTIONS if one.scope == scope]
+
+
+def bindings(scope: str) -> list[Binding]:
+    """The bindings of a scope, for a node's `BINDINGS`."""
+    return [
+        Binding(
+            one.keys,
+            one.handler,
+            one.label,
+            show=one.show,
+            priority=one.priority,
+            tooltip=one.tooltip,
+            id=one.id,
+        )
+        for one in actions_of(scope)
+    ]
+
+
+def keymap(keys: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
+    """The user's keys by action id, and the ids that no action has."""
+    known = {one.id for one in ACTIONS}
+    return {id: keys[id] for id in keys if id in known}, sorted(set(keys) - known)

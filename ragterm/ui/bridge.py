@@ -1,0 +1,347 @@
+"""The only door from the interface to the engine.
+
+The engine blocks; the event loop must not wait. So every method of the engine appears here either as a coroutine that runs it in
+a thread (requests: `await bridge.documents()`), or as a call that starts long work and returns at once (ingest, ask, warm),
+whose course arrives as news (`messages.News`) at everyone who listens. The bridge owns the `Control` of the running ingest and of
+the running question, and knows which collection is the current one. The engine is imported in the first thread that needs it,
+never before the first frame.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import logging
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from ragterm.engine.types.control import Control
+from ragterm.engine.types.errors import BusyError
+from ragterm.ui import messages
+
+if TYPE_CHECKING:
+    from textual.message_pump import MessagePump
+
+    from ragterm.engine.engine import Engine
+    from ragterm.engine.types.answers import AskEvent
+    from ragterm.engine.types.documents import Chunk, CollectionInfo, Document, DocumentRow
+    from ragterm.engine.types.graphs import GraphSummary, LayerMap, Walk
+    from ragterm.engine.types.ingesting import IngestProgress, IngestReport, Survey
+    from ragterm.engine.types.settings import Settings
+    from ragterm.engine.types.tracing import RetrievalSettings, Trace
+
+logger = logging.getLogger(__name__)
+T = TypeVar("T")
+
+
+def open_engine(home: Path | None, settings: Settings | None) -> Engine:
+    from ragterm.engine.engine import Engine
+
+    return Engine.open(home, settings)
+
+
+class Bridge:
+    """`opener` makes the engine (tests hand in a fake one)."""
+
+    def __init__(
+        self,
+        home: Path | None = None,
+        settings: Settings | None = None,
+        *,
+        opener: Callable[[Path | None, Settings | None], Any] = open_engine,
+        collection: str = "default",
+    ) -> None:
+        self.home = home
+        self.settings = settings
+        self.collection = collection
+        self._opener = opener
+        self._opened: Any = None
+        self._opening = threading.Lock()
+        self._listeners: list[MessagePump] = []
+        self._ingest: Control | None = None
+        self._ingest_thread: threading.Thread | None = None
+        self._answer: Control | None = None
+        self._questions = 0
+
+    # --- News ---------------------------------------------------------------------------------------------------------------
+
+    def listen(self, listener: MessagePump) -> None:
+        """From now on `listener` (a pane, the app) gets every `messages.News`. Call it in `on_mount`."""
+        if listener not in self._listeners:
+            self._listeners.append(listener)
+
+    def publish(self, news: messages.News) -> None:
+        """Hand `news` to every listener. Safe from any thread."""
+        for listener in tuple(self._listeners):
+            listener.post_message(copy.copy(news))  # a message carries the state of its own delivery
+
+    # --- Requests: await them in a worker (`Pane.fetch`) or a handler ---------------------------------------------------------
+
+    async def call(self, work: Callable[[Any], T]) -> T:
+        """Run `work(engine)` in a thread of its own and await what it returns or raises.
+
+        A daemon thread, not an executor: a request that hangs (a language model that does not reply) must not hold up the exit.
+        """
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+
+        def settle(result: T | None, error: BaseException | None) -> None:
+            if future.done():
+                return
+            if error is not None:
+                future.set_exception(error)
+            else:
+                future.set_result(result)  # type: ignore[arg-type]
+
+        def run() -> None:
+            result, error = None, None
+            try:
+                result = work(self.engine())
+            except Exception as caught:  # noqa: BLE001 - the border of a thread: it is raised again in the awaiting coroutine
+                error = caught
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(settle, result, error)
+
+        threading.Thread(target=run, name="ragterm-request", daemon=True).start()
+        return await future
+
+    def engine(self) -> Any:
+        """The engine, opened by the first who asks. Blocks: for threads only."""
+        with self._opening:
+            if self._opened is None:
+                self._opened = self._opener(self.home, self.settings)
+                self.home = Path(self._opened.home)
+                self.settings = self._opened.settings
+                self.publish(messages.EngineOpened(str(self.home)))
+            return self._opened
+
+    @property
+    def opened(self) -> bool:
+        return self._opened is not None
+
+    async def collections(self) -> list[CollectionInfo]:
+        return await self.call(lambda engine: engine.collections())
+
+    async def create_collection(self, name: str) -> None:
+        await self.call(lambda engine: engine.create_collection(name))
+
+    async def delete_collection(self, name: str) -> None:
+        await self.call(lambda engine: engine.delete_collection(name))
+
+    async def documents(self, collection: str = "") -> list[DocumentRow]:
+        return await self.call(lambda engine: engine.documents(collection or self.collection))
+
+    async def document(self, document_id: str, collection: str = "") -> Document:
+        return await self.call(lambda engine: engine.document(document_id, collection or self.collection))
+
+    async def chunks(self, document_id: str, collection: str = "") -> list[Chunk]:
+        return await self.call(lambda engine: engine.chunks(document_id, collection or self.collection))
+
+    async def chunk_by_key(self, key: int, collection: str = "") -> tuple[Chunk, DocumentRow] | None:
+        return await self.call(lambda engine: engine.chunk_by_key(key, collection or self.collection))
+
+    async def remove_documents(self, ids: Sequence[str], collection: str = "") -> int:
+        name = collection or self.collection
+        removed = await self.call(lambda engine: engine.remove_documents(ids, name))
+        self.publish(messages.DocumentsChanged(name))
+        return removed
+
+    async def survey(self, paths: Sequence[str]) -> Survey:
+        return await self.call(lambda engine: engine.survey(paths))
+
+    async def unfinished(self, collection: str = "") -> int:
+        return await self.call(lambda engine: engine.unfinished(collection or self.collection))
+
+    async def retrieve(self, question: str, settings: RetrievalSettings | None = None, *, save: bool = True) -> Trace:
+        return await self.call(lambda engine: engine.retrieve(question, self.collection, settings, save))
+
+    async def retrieval_settings(self) -> RetrievalSettings:
+        return await self.call(lambda engine: engine.retrieval_settings())
+
+    async def rerankers(self) -> list[str]:
+        return await self.call(lambda engine: engine.rerankers())
+
+    async def language_models(self) -> Any:
+        """LlmStatus(running, models, message, hint, current)."""
+        return await self.call(lambda engine: engine.language_models())
+
+    async def traces(self, limit: int = 100) -> list[Trace]:
+        return await self.call(lambda engine: engine.traces(self.collection, limit))
+
+    async def trace(self, trace_id: str) -> Trace:
+        return await self.call(lambda engine: engine.trace(trace_id))
+
+    async def delete_traces(self, collection: str | None = None, ids: Sequence[str] | None = None) -> int:
+        return await self.call(lambda engine: engine.delete_traces(collection, ids))
+
+    async def graph_summary(self) -> GraphSummary:
+        return await self.call(lambda engine: engine.graph_summary(self.collection))
+
+    async def layer_map(self, level: int, max_nodes: int = 2000) -> LayerMap:
+        return await self.call(lambda engine: engine.layer_map(self.collection, level, max_nodes))
+
+    async def walk(self, question: str, k: int = 10, ef: int = 40) -> Walk:
+        return await self.call(lambda engine: engine.walk(question, self.collection, k, ef))
+
+    async def neighbours(self, key: int, level: int) -> list[tuple[int, float]]:
+        return await self.call(lambda engine: engine.neighbours(key, level, self.collection))
+
+    async def doctor(self) -> list[Any]:
+        """Check(name, severity, message, remedy) each."""
+        return await self.call(lambda engine: engine.doctor(self.collection))
+
+    # --- The current collection -----------------------------------------------------------------------------------------------
+
+    def switch_collection(self, name: str) -> None:
+        self.collection = name
+        self.publish(messages.CollectionChanged(name))
+
+    def refresh_documents(self) -> None:
+        """Read collections and documents; `DocumentsListed` follows."""
+        name = self.collection
+
+        def read() -> None:
+            engine = self.engine()
+            collections = tuple(engine.collections())
+            known = any(one.name == name for one in collections)
+            rows = tuple(engine.documents(name)) if known else ()
+            self.publish(messages.DocumentsListed(name, collections, rows))
+
+        self._start("list", read)
+
+    # --- Long work ------------------------------------------------------------------------------------------------------------
+
+    def warm(self) -> None:
+        """Reach models, indexes and language model in the background: `WarmingProgressed`..., `EngineWarmed`."""
+
+        def work() -> None:
+            engine = self.engine()
+            engine.warm(lambda text: self.publish(messages.WarmingProgressed(text)))
+            status = engine.language_models()
+            self.publish(messages.EngineWarmed(status.current, status.message, status.hint))
+
+        self._start("warm", work)
+
+    @property
+    def ingesting(self) -> bool:
+        return self._ingest is not None
+
+    @property
+    def ingest_paused(self) -> bool:
+        return self._ingest is not None and self._ingest.paused
+
+    def ingest(self, paths: Sequence[str], collection: str = "") -> None:
+        """`IngestStarted`, `IngestProgressed`..., then `IngestFinished` or `IngestBroke`. Raises BusyError while another runs."""
+        name = collection or self.collection
+        self._ingest_with(name, tuple(paths), lambda engine, *rest: engine.ingest(list(paths), name, *rest))
+
+    def resume_interrupted(self, collection: str = "") -> None:
+        name = collection or self.collection
+        self._ingest_with(name, (), lambda engine, *rest: engine.resume(name, *rest))
+
+    def reingest(self, ids: Sequence[str], collection: str = "") -> None:
+        name = collection or self.collection
+        self._ingest_with(name, (), lambda engine, *rest: engine.reingest(list(ids), name, *rest))
+
+    def pause_ingest(self) -> None:
+        if self._ingest is not None:
+            self._ingest.pause()
+
+    def continue_ingest(self) -> None:
+        if self._ingest is not None:
+            self._ingest.resume()
+
+    def cancel_ingest(self) -> None:
+        if self._ingest is not None:
+            self._ingest.cancel()
+
+    def _ingest_with(self, name: str, roots: tuple[str, ...], work: Callable[..., IngestReport]) -> None:
+        if self._ingest is not None:
+            raise BusyError("An ingest is already running", f"in {name}", "wait for it, or cancel it in Documents")
+        control = self._ingest = Control()
+
+        def progressed(progress: IngestProgress) -> None:
+            self.publish(messages.IngestProgressed(progress))
+
+        def run() -> None:
+            self.publish(messages.IngestStarted(name, roots))
+            try:
+                ended: messages.News = messages.IngestFinished(work(self.engine(), progressed, control))
+            except Exception as error:  # the border of a thread: shown by the app
+                logger.exception("the ingest broke")
+                ended = messages.IngestBroke(name, error)
+            self._ingest = None
+            self.publish(ended)
+            self.publish(messages.DocumentsChanged(name))
+
+        self._ingest_thread = self._start("ingest", run)
+
+    @property
+    def answering(self) -> bool:
+        return self._answer is not None
+
+    def ask(
+        self,
+        question: str,
+        *,
+        documents: Sequence[str] | None = None,
+        settings: RetrievalSettings | None = None,
+        llm: str | None = None,
+        history: Sequence[tuple[str, str]] = (),
+    ) -> int:
+        """Ask; returns the question's number. `QuestionStarted`, `AnswerEventArrived`..., ending in the event AnswerReady
+        or in `AnswerBroke`. `documents` limits the search to these ids. A question still under way is cancelled."""
+        self.cancel_answer()
+        control = self._answer = Control()
+        self._questions += 1
+        number, name = self._questions, self.collection
+        self.publish(messages.QuestionStarted(number, question))
+
+        def run() -> None:
+            from dataclasses import replace
+
+            try:
+                engine = self.engine()
+                chosen = settings or engine.retrieval_settings()
+                if documents is not None:
+                    chosen = replace(chosen, documents=tuple(documents))
+                events: Iterator[AskEvent] = engine.ask(question, name, chosen, llm, history, control)
+                for event in events:
+                    self.publish(messages.AnswerEventArrived(number, event))
+            except Exception as error:  # the border of a thread: shown in the chat
+                logger.exception("the answer broke")
+                self.publish(messages.AnswerBroke(number, error))
+            finally:
+                if self._answer is control:
+                    self._answer = None
+
+        self._start("answer", run)
+        return number
+
+    def cancel_answer(self) -> None:
+        if self._answer is not None:
+            self._answer.cancel()
+
+    def close(self, timeout: float = 10.0) -> None:
+        """Stop what runs and close the engine. Blocks: call it after the app has left the screen."""
+        self._listeners.clear()
+        self.cancel_answer()
+        self.cancel_ingest()
+        if self._ingest_thread is not None:
+            self._ingest_thread.join(timeout)
+        if self._opened is not None:
+            self._opened.close()
+
+    def _start(self, name: str, work: Callable[[], None]) -> threading.Thread:
+        def run() -> None:
+            try:
+                work()
+            except Exception as error:  # the border of a thread
+                logger.exception("%s failed", name)
+                self.publish(messages.WorkBroke(name, error))
+
+        thread = threading.Thread(target=run, name=f"ragterm-{name}", daemon=True)
+        thread.start()
+        return thread

@@ -1,0 +1,1 @@
+"""The four panes. Each is a `Pane` built with the bridge; they know each other only through messages."""

@@ -1,0 +1,1 @@
+"""Screens that lie over the panes: confirmations, the source viewer, help, errors."""
