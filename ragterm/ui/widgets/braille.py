@@ -9,6 +9,7 @@ matters can be told without colour. Pure: numbers in, text and inks out.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 BLANK = 0x2800
 # _BITS[row][column]: dots 1 2 3 7 go down the left column, 4 5 6 8 down the right one.
@@ -119,7 +120,7 @@ def sparkline(values: list[int] | list[float], width: int) -> str:
         return ""
     if len(values) > width:
         edges = [round(i * len(values) / width) for i in range(width + 1)]
-        values = [sum(values[a:b]) for a, b in zip(edges, edges[1:], strict=False)]
+        values = [sum(values[a:b]) for a, b in pairwise(edges)]
     top = max(values)
     if top <= 0:
         return SPARKS[0] * len(values)
