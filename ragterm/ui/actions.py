@@ -1,9 +1,10 @@
 """Every action of the app, once: the source of key bindings, the footer, the command palette and the help panel.
 
-An action's `id` is its name in `config.toml` ([interface.keys], `"chat.copy" = "ctrl+y"`). `handler` is the Textual action that does it,
-looked up on the node of its `scope`: the app, a pane (`documents`, `chat`, `inspector`, `layers`) or a screen. Keys that
-terminals and editors take (ctrl+j/m/h/i, ctrl+e/k/q, F1, F5, F6) never stand alone. Keys that must work while a prompt has the
-focus are `priority`; letters and digits are not, so that one can type them.
+An action's `id` is its name in `config.toml` ([interface.keys], `"chat.copy" = "ctrl+y"`). `handler` is the
+Textual action that does it, looked up on the node of its `scope`: the app, a pane (`documents`, `chat`,
+`inspector`, `layers`) or a screen. Keys that terminals and editors take (ctrl+j/m/h/i, ctrl+e/k/q, F1, F5, F6)
+never stand alone. Keys that must work while a prompt has the focus are `priority`; letters and digits are not,
+so that one can type them.
 """
 
 from __future__ import annotations

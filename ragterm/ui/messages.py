@@ -1,8 +1,8 @@
 """What happened, in the past tense: the only way in which workers, panes and the app speak to each other.
 
-Two directions. *News* (`News` and its children) comes from the bridge and is handed to every pane that listens; it does not
-bubble. *Wishes of the user* (the rest) are posted by a widget and bubble up to the app, which acts: it opens a screen, shows another pane, or passes
-the wish to the bridge. Messages hold value types only.
+Two directions. *News* (`News` and its children) comes from the bridge and is handed to every pane that listens;
+it does not bubble. *Wishes of the user* (the rest) are posted by a widget and bubble up to the app, which acts:
+it opens a screen, shows another pane, or passes the wish to the bridge. Messages hold value types only.
 """
 
 from __future__ import annotations
