@@ -1,3 +1,4 @@
+# ruff: noqa: E501 (the paragraphs of the documents are whole lines)
 """Writes the sample documents that are not plain text: six PDFs and four Word files.
 
     python tests/support/sample_documents.py
