@@ -42,6 +42,15 @@ def open_engine(home: Path | None, settings: Settings | None) -> Engine:
     return Engine.open(home, settings)
 
 
+def home_folder(home: Path | None) -> Path:
+    """Where everything of this user lies, unless `home` says otherwise."""
+    if home is not None:
+        return home
+    from ragterm.engine.engine import home_folder as resolve
+
+    return resolve(home)
+
+
 class Bridge:
     """`opener` makes the engine (tests hand in a fake one)."""
 

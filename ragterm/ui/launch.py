@@ -1,0 +1,96 @@
+"""Starts the app on a terminal: first frame first, and the screen kept clean.
+
+Textual draws on the process's standard error, and so does any native library that has something to say. So the driver
+gets a duplicate of descriptor 2, and descriptors 1 and 2 themselves point at `<home>/logs/ragterm.log` until the app has
+left the screen. Processes started meanwhile inherit the log, not the terminal. And `multiprocessing`'s resource tracker
+must run before the app does: spawned from inside a running app it dies with "bad value(s) in fds_to_keep".
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ragterm.ui.app import RagtermApp
+from ragterm.ui.bridge import Bridge, home_folder
+
+if TYPE_CHECKING:
+    from ragterm.engine.types.settings import Settings
+
+LOG_BYTES = 5_000_000
+"""A log longer than this is put aside (one old one is kept) at the next start."""
+
+
+def run_app(paths: Sequence[str] = (), home: Path | None = None, *, settings: Settings | None = None) -> int:
+    """Run until the user quits; returns the process's exit code. `paths` are offered for ingestion at the start."""
+    from multiprocessing import resource_tracker
+
+    folder = home_folder(home)
+    log = prepare_log(folder)
+    bridge = Bridge(folder, settings)
+    app = RagtermApp(bridge, paths=tuple(paths))
+    if sys.platform != "win32":
+        resource_tracker.ensure_running()
+    with screen_to_itself(log):
+        try:
+            app.run()
+        finally:
+            bridge.close()
+    if app.return_code:
+        failure = getattr(app, "_exception", None)
+        print(f"ragterm stopped: {type(failure).__name__}: {failure}" if failure else "ragterm stopped", file=sys.stderr)
+        print(f"what happened is in {log}", file=sys.stderr)
+    return app.return_code or 0
+
+
+def prepare_log(home: Path) -> Path:
+    """The log file in `home`, its folder made, a long one put aside; Python's own logging goes there too."""
+    folder = home / "logs"
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "ragterm.log"
+    with contextlib.suppress(OSError):
+        if path.stat().st_size > LOG_BYTES:
+            path.replace(folder / "ragterm.1.log")
+    handler = logging.FileHandler(path, encoding="utf-8", errors="backslashreplace")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logger = logging.getLogger()
+    logger.addHandler(handler)
+    logger.setLevel(logging.WARNING)
+    logging.getLogger("ragterm").setLevel(logging.INFO)
+    return path
+
+
+@contextlib.contextmanager
+def screen_to_itself(log: Path) -> Iterator[None]:
+    """Within, `sys.__stderr__` (where Textual draws) is a duplicate of the terminal; descriptors 1 and 2 are `log`."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    terminal_out, terminal_err = os.dup(1), os.dup(2)
+    drawn_on, original = os.dup(2), sys.__stderr__
+    original_out = sys.__stdout__
+    file = io.open(log, "ab", buffering=0)  # noqa: SIM115, UP020 - it lives as long as the app
+    os.dup2(file.fileno(), 2)
+    os.dup2(file.fileno(), 1)
+    file.close()
+    screen = os.fdopen(drawn_on, "w", encoding="utf-8", errors="replace", newline="")
+    sys.__stderr__ = screen  # type: ignore[misc,assignment]
+    if sys.platform == "win32":  # the Windows driver draws on standard output
+        sys.__stdout__ = screen  # type: ignore[misc,assignment]
+    try:
+        yield
+    finally:
+        sys.__stderr__, sys.__stdout__ = original, original_out  # type: ignore[misc,assignment]
+        with contextlib.suppress(OSError):
+            screen.close()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os.dup2(terminal_out, 1)
+        os.dup2(terminal_err, 2)
+        os.close(terminal_out)
+        os.close(terminal_err)
