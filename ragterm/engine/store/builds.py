@@ -1,0 +1,69 @@
+"""Builds: one chunking and one embedding model over a collection. One of them is live; cut-over is one row's update."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from dataclasses import asdict, dataclass, fields
+from hashlib import sha256
+
+from ragterm.engine.store.connection import Database
+from ragterm.engine.store.values import now
+from ragterm.engine.types.settings import ChunkingSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Build:
+    """`model_id` tags every vector of the build; `dimensions` is their length. `number` is the row's own."""
+
+    id: str
+    model_id: str
+    dimensions: int
+    chunking: ChunkingSettings
+    live: bool
+    created: str
+    number: int
+
+
+_COLUMNS = "id, model_id, dimensions, chunking, live, created, number"
+
+
+class BuildTable:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def live(self) -> Build | None:
+        with self._database.reading() as connection:
+            return _build(connection.execute(f"SELECT {_COLUMNS} FROM builds WHERE live = 1").fetchone())
+
+    def create_live(self, model_id: str, dimensions: int, chunking: ChunkingSettings) -> Build:
+        """Make the build of this model and chunking the live one; the row is created when there is none. Chunks of another
+        build stay where they are, unseen."""
+        parameters = json.dumps(asdict(chunking), sort_keys=True)
+        id_ = sha256(f"{model_id}\n{parameters}".encode()).hexdigest()[:12]
+        with self._database.atomic() as connection:
+            connection.execute("UPDATE builds SET live = 0")
+            connection.execute(
+                "INSERT INTO builds (id, model_id, dimensions, chunking, created, live) VALUES (?, ?, ?, ?, ?, 1) "
+                "ON CONFLICT (id) DO UPDATE SET live = 1",
+                (id_, model_id, dimensions, parameters, now()),
+            )
+            connection.execute("INSERT OR IGNORE INTO models (model_id) VALUES (?)", (model_id,))
+            build = _build(connection.execute(f"SELECT {_COLUMNS} FROM builds WHERE live = 1").fetchone())
+        assert build is not None
+        return build
+
+
+def live_number(connection: sqlite3.Connection) -> int:
+    """The live build's number, 0 when there is none yet."""
+    row = connection.execute("SELECT number FROM builds WHERE live = 1").fetchone()
+    return int(row[0]) if row else 0
+
+
+def _build(row: tuple[str, str, int, str, int, str, int] | None) -> Build | None:
+    if row is None:
+        return None
+    id_, model_id, dimensions, chunking, live, created, number = row
+    known = {f.name for f in fields(ChunkingSettings)}
+    parameters = ChunkingSettings(**{k: v for k, v in json.loads(chunking).items() if k in known})
+    return Build(id_, model_id, dimensions, parameters, bool(live), created, number)
