@@ -134,10 +134,12 @@ class TantivyIndex:
 
         with self.writing() as writer:
             try:
-                for key in changes.removed:
-                    writer.delete_documents_by_term("key", key)
+                # By query: tantivy-py 0.27 turns the value of `delete_documents_by_term` into a signed term, which deletes
+                # nothing from an unsigned field, and says nothing.
+                gone = sorted({*changes.removed, *(entry.key for entry in changes.added)})
+                if gone:
+                    writer.delete_documents_by_query(tantivy.Query.term_set_query(_schema(), "key", gone))
                 for entry in changes.added:
-                    writer.delete_documents_by_term("key", entry.key)
                     document = tantivy.Document()
                     document.add_unsigned("key", entry.key)
                     document.add_text("document", entry.document_id)
@@ -205,7 +207,7 @@ class TantivyIndex:
             try:
                 generation = _read_mark(self._folder / _MARK)
                 if self._index is None:
-                    self._index = self._open_index()
+                    self._index = self._open_index(create=False)
                 self._index.reload()
                 self._searcher = self._index.searcher()
                 self._generation = generation
@@ -234,9 +236,12 @@ class TantivyIndex:
                 "ask again: it is rebuilt from the collection",
             ) from error
 
-    def _open_index(self) -> tantivy.Index:
+    def _open_index(self, create: bool) -> tantivy.Index:
+        """Raises ValueError when the folder holds an index of another schema, or none and `create` is False."""
         import tantivy
 
+        if not create and not tantivy.Index.exists(str(self._folder)):
+            raise ValueError("the index is missing beside its mark")
         index = tantivy.Index(_schema(), path=str(self._folder), reuse=True)
         index.register_tokenizer("body", analyser())
         # We reload when the mark moves: tantivy's own watcher would poll the folder from a thread of its own.
@@ -248,7 +253,7 @@ class TantivyIndex:
             if self._refresh() is None:
                 self.clear()
                 self._folder.mkdir(parents=True, exist_ok=True)
-                self._index = self._open_index()
+                self._index = self._open_index(create=True)
             assert self._index is not None
             index = self._index
         try:

@@ -1,0 +1,8 @@
+"""Retrieval: the one path from a question to ranked chunks, and from ranked chunks to the passages of a prompt."""
+
+from __future__ import annotations
+
+from ragterm.engine.retrieval.pipeline import RetrievalRooms, retrieve
+from ragterm.engine.retrieval.select import select_passages
+
+__all__ = ["RetrievalRooms", "retrieve", "select_passages"]
