@@ -1,0 +1,102 @@
+"""Is the graph sound? One check for tests, for `doctor` and for every graph that is loaded."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ragterm.engine.vectors.hnsw import Graph
+
+
+def check_graph(graph: Graph, keys: NDArray[np.int64] | None = None) -> list[str]:
+    """What is wrong with `graph`, one sentence each; empty when it is sound.
+
+    Checked: the shapes fit each other; the entry point stands on the highest layer; degrees lie within M (2M on the ground); links
+    lead to other nodes of the same layer, each once; every node is reachable on each of its layers from the entry point along
+    the links; `keys`, where given, has one for every node, and no live node shares its key with another.
+    """
+    problems = _shapes(graph, keys)
+    if problems or not len(graph.codes):
+        return problems
+    entry, top = int(graph.top[0]), int(graph.top[1])
+    if not 0 <= entry < len(graph.codes):
+        return [f"the entry point is {entry}, which is no node"]
+    if graph.levels[entry] != top or graph.levels.max() != top:
+        problems.append(f"the entry point stands on layer {graph.levels[entry]}, the highest is {graph.levels.max()}")
+    if graph.levels.min() < 0:
+        return [*problems, "a level is negative"]
+    for layer in range(int(graph.levels.max()), -1, -1):
+        found = _links_of(graph, layer)
+        problems += found or _reach(graph, layer, entry)
+    if keys is not None:
+        live = keys[~graph.deleted]
+        if len(np.unique(live)) != len(live):
+            problems.append(f"{len(live) - len(np.unique(live))} live nodes share their key with another")
+    return problems
+
+
+def layer_links(graph: Graph, layer: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """All links of a layer as two int64 arrays: from which node, to which."""
+    nodes = np.flatnonzero(graph.levels >= layer)
+    rows = graph.first_row[nodes] + layer
+    used = np.arange(graph.links.shape[1]) < graph.degrees[rows][:, np.newaxis]
+    sources = np.repeat(nodes, graph.degrees[rows])
+    return sources, graph.links[rows][used].astype(np.int64)
+
+
+def reachable(graph: Graph, layer: int, start: int) -> NDArray[np.bool_]:
+    """Which nodes a walk along the links of `layer` can meet from `start`; bool (n,)."""
+    met = np.zeros(len(graph.codes), dtype=np.bool_)
+    met[start] = True
+    frontier = np.array([start], dtype=np.int64)
+    while len(frontier):
+        rows = graph.first_row[frontier] + layer
+        used = np.arange(graph.links.shape[1]) < graph.degrees[rows][:, np.newaxis]
+        ahead = np.unique(graph.links[rows][used])
+        frontier = ahead[~met[ahead]].astype(np.int64)
+        met[frontier] = True
+    return met
+
+
+def _shapes(graph: Graph, keys: NDArray[np.int64] | None) -> list[str]:
+    nodes, rows = len(graph.codes), len(graph.links)
+    if {len(graph.levels), len(graph.first_row), len(graph.deleted)} != {nodes} or len(graph.degrees) != rows:
+        return ["the arrays are not of one length"]
+    per_node = graph.levels.astype(np.int64) + 1
+    if (graph.first_row != np.cumsum(per_node) - per_node).any() or int(per_node.sum()) != rows:
+        return ["the rows of the links do not follow from the levels"]
+    if keys is not None and len(keys) != nodes:
+        return [f"{len(keys)} keys for {nodes} nodes"]
+    return []
+
+
+def _links_of(graph: Graph, layer: int) -> list[str]:
+    problems = []
+    nodes = np.flatnonzero(graph.levels >= layer)
+    degrees = graph.degrees[graph.first_row[nodes] + layer]
+    width = graph.links.shape[1]
+    limit = width if layer == 0 else width // 2
+    if (degrees < 0).any() or (degrees > limit).any():
+        return [
+            f"layer {layer}: a node has {degrees.max()} links (at least {degrees.min()}), at most {limit} are allowed"
+        ]
+    sources, targets = layer_links(graph, layer)
+    if (targets < 0).any() or (targets >= len(graph.codes)).any():
+        return [f"layer {layer}: a link leads to no node"]
+    if (graph.levels[targets] < layer).any():
+        problems.append(f"layer {layer}: {int((graph.levels[targets] < layer).sum())} links leave the layer")
+    if (sources == targets).any():
+        problems.append(f"layer {layer}: {int((sources == targets).sum())} nodes are linked to themselves")
+    repeated = len(sources) - len(np.unique(sources * np.int64(len(graph.codes)) + targets))
+    if repeated:
+        problems.append(f"layer {layer}: {repeated} links are there twice")
+    return problems
+
+
+def _reach(graph: Graph, layer: int, entry: int) -> list[str]:
+    lost = int(((graph.levels >= layer) & ~reachable(graph, layer, entry)).sum())
+    return [f"layer {layer}: {lost} nodes cannot be reached from the entry point"] if lost else []

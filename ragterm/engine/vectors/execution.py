@@ -1,0 +1,104 @@
+"""One source, two executions: every function marked `@kernel` is plain Python until `compile_kernels()` turns all of them
+into machine code, in this process, once.
+
+Interpreted is the reference: it needs no numba, starts at once and is what a single query of the Layers pane runs on.
+Compiled is the product: the graph is built in a child process that calls `compile_kernels()` first. The idea is bm25s':
+one kernel source, and a test which says that the two agree.
+
+The compiled code is kept on disk (`numba_cache_folder`), keyed by the source of all kernels: numba itself notices only a
+change in the file of the function it is about to load, not in the files of the functions that were inlined into it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import sys
+import threading
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from typing import Any, TypeVar
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+KERNEL_MODULES = ("ragterm.engine.vectors.kernels", "ragterm.engine.vectors.hnsw", "ragterm.engine.vectors.connect")
+
+_loops: dict[Callable[..., Any], Callable[..., Any]] = {}
+_lock = threading.Lock()
+_compiled = False
+
+
+def kernel(function: Function) -> Function:
+    """Mark `function` as a kernel: it is compiled by `compile_kernels()`, until then it runs as it stands."""
+    _loops[function] = function
+    return function
+
+
+def interpreted_as(fast: Function) -> Callable[[Function], Function]:
+    """Mark a leaf kernel whose loop would crawl in plain Python: until it is compiled, `fast` (numpy, the same result to the
+    last bit) stands in for it."""
+
+    def mark(loop: Function) -> Function:
+        _loops[fast] = loop
+        return fast
+
+    return mark
+
+
+def loop_of(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The plain loop behind a leaf kernel: the oracle for the other two forms."""
+    return _loops[function]
+
+
+def is_compiled() -> bool:
+    """Whether the kernels of this process run as machine code."""
+    return _compiled
+
+
+def compile_kernels() -> bool:
+    """Replace every kernel of this process by its compiled form and say whether that happened.
+
+    Each is compiled, or loaded from the disk cache, at its first call. With NUMBA_DISABLE_JIT=1 numba hands back the plain
+    loops: the result is then False, and the loops run instead of their numpy stand-ins.
+    """
+    global _compiled
+    import numba
+
+    with _lock:
+        if _compiled:
+            return True
+        on_disk = _use_cache_folder(numba)
+        modules = [import_module(name) for name in KERNEL_MODULES]
+        machine = {plain: numba.njit(cache=on_disk, nogil=True)(loop) for plain, loop in _loops.items()}
+        # A module that imported a kernel by name holds a reference of its own: all of them are exchanged.
+        for module in modules:
+            for name, value in list(vars(module).items()):
+                if callable(value) and getattr(value, "__hash__", None) and value in machine:
+                    setattr(module, name, machine[value])
+        _compiled = not numba.config.DISABLE_JIT
+        return _compiled
+
+
+def numba_cache_folder() -> Path:
+    """Where the compiled kernels of exactly this source, Python and machine lie: RAGTERM_CACHE or the user's cache folder."""
+    from platformdirs import user_cache_dir
+
+    digest = hashlib.sha256(f"{sys.version} {platform.machine()} {platform.node()}".encode())
+    for name in KERNEL_MODULES:
+        digest.update(Path(__file__).with_name(name.rpartition(".")[2] + ".py").read_bytes())
+    return Path(os.environ.get("RAGTERM_CACHE") or user_cache_dir("ragterm")) / "numba" / digest.hexdigest()[:16]
+
+
+def _use_cache_folder(numba: Any) -> bool:
+    """Point numba at our folder, unless the user chose one. False when nothing can be written there: compile in memory then."""
+    folder = Path(os.environ.get("NUMBA_CACHE_DIR") or numba_cache_folder())
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return False
+    if not os.access(folder, os.W_OK):
+        return False
+    numba.config.CACHE_DIR = str(folder)
+    return True

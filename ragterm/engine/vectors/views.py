@@ -1,0 +1,174 @@
+"""Pictures of a graph: layers, maps, neighbours and the replay of a search. Values for the Layers pane; no numba is needed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ragterm.engine.types.graphs import LayerMap, LayerSummary, Walk, WalkAction, WalkStep
+from ragterm.engine.vectors import flat, hnsw
+from ragterm.engine.vectors.check import layer_links
+from ragterm.engine.vectors.construction import search_graph
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ragterm.engine.vectors.flat import Rows
+    from ragterm.engine.vectors.stored import StoredGraph
+
+_LOG_ROWS_FIRST = 4096
+
+
+@dataclass(frozen=True)
+class GraphPicture:
+    """A graph and the rows it stands on, at one moment. Tombstones are walked through but never shown as nodes."""
+
+    stored: StoredGraph
+    rows: Rows
+
+    @property
+    def deleted(self) -> NDArray[np.bool_]:
+        return ~self.rows.alive[: len(self.stored.graph.codes)]
+
+    def layers(self) -> tuple[LayerSummary, ...]:
+        """All layers, the ground first."""
+        graph, deleted = self.stored.graph, self.deleted
+        return tuple(_layer_summary(graph, deleted, layer) for layer in range(int(graph.top[1]) + 1))
+
+    def layer_map(self, level: int, max_nodes: int) -> LayerMap:
+        """The live nodes of a layer on the plane. More than `max_nodes` are thinned out: nodes of higher layers stay first, then
+        evenly by age, always the same ones."""
+        graph = self.stored.graph
+        nodes = np.flatnonzero((graph.levels >= level) & ~self.deleted)
+        shown = np.sort(_thinned(nodes, graph.levels, max_nodes))
+        sources, targets = layer_links(graph, level)
+        place = np.full(len(graph.codes), -1, dtype=np.int64)
+        place[shown] = np.arange(len(shown))
+        a, b = place[sources], place[targets]
+        both = (a >= 0) & (b >= 0)
+        low, high = np.minimum(a, b)[both], np.maximum(a, b)[both]
+        pairs = np.unique(low * max(1, len(shown)) + high)
+        edges = zip((pairs // max(1, len(shown))).tolist(), (pairs % max(1, len(shown))).tolist(), strict=True)
+        return LayerMap(
+            level=level,
+            keys=tuple(self.rows.keys[shown].tolist()),
+            positions=tuple((x, y) for x, y in self.stored.positions[shown].tolist()),
+            edges=tuple(edges),
+            sampled_from=len(nodes),
+        )
+
+    def neighbours(self, key: int, level: int) -> list[tuple[int, float]]:
+        """The live nodes that `key` is linked to on `level`, as (key, cosine), nearest first; none for a node that is not there."""
+        graph, rows = self.stored.graph, self.rows
+        node = int(rows.find(np.array([key], dtype=np.int64))[0])
+        if not 0 <= node < len(graph.codes) or not 0 <= level <= graph.levels[node]:
+            return []
+        row = graph.first_row[node] + level
+        linked = graph.links[row, : graph.degrees[row]].astype(np.int64)
+        linked = linked[~self.deleted[linked]]
+        found, scores = flat.best_of(rows, linked, flat.unit(rows.vectors[node]), len(linked))
+        return list(zip(rows.keys[found].tolist(), scores.tolist(), strict=True))
+
+    def walk(self, question: str, query: NDArray[np.float32], k: int, ef: int) -> Walk:
+        """Algorithm 5 for a query of unit length (d,), replayed event by event, beside the truth. Distances of the steps are those the
+        search decided by: of int8 codes, within about 0.003 of the exact ones. Results are scored exactly."""
+        ef = max(ef, k)
+        log, nodes = self._logged_search(query, ef)
+        steps = _steps(log[1 : 1 + log[0, 0]], self)
+        found, scores = flat.best_of(self.rows, nodes, query, k)
+        exact, exact_scores = flat.top_k(self.rows, query, k)
+        x, y = self.stored.projection.place(query[np.newaxis])[0].tolist()
+        return Walk(
+            question=question,
+            ef=ef,
+            steps=steps,
+            results=_scored(self.rows, found, scores),
+            exact=_scored(self.rows, exact, exact_scores),
+            distances_computed=_distances_computed(log),
+            nodes=self.rows.live,
+            query_position=(x, y),
+        )
+
+    def _logged_search(self, query: NDArray[np.float32], ef: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        rows = _LOG_ROWS_FIRST
+        while True:
+            log = hnsw.new_log(rows)
+            nodes = search_graph(self.stored, query, ef, self.deleted, log)
+            if log[0, 0] < rows:
+                return log, nodes
+            rows *= 4
+
+    def key_of(self, node: int) -> int:
+        return int(self.rows.keys[node])
+
+    def distance_of(self, code_distance: int) -> float:
+        """1 - cosine, from the distance between codes."""
+        return 1.0 + code_distance * (self.stored.code_limit / 127.0) ** 2
+
+
+def _layer_summary(graph: hnsw.Graph, deleted: NDArray[np.bool_], layer: int) -> LayerSummary:
+    nodes = np.flatnonzero((graph.levels >= layer) & ~deleted)
+    sources, targets = layer_links(graph, layer)
+    live = ~deleted[sources] & ~deleted[targets]
+    degrees = np.bincount(sources[live], minlength=len(graph.codes))[nodes]
+    values, counts = np.unique(degrees, return_counts=True)
+    return LayerSummary(
+        level=layer,
+        nodes=len(nodes),
+        edges=int(degrees.sum()),
+        mean_degree=float(degrees.mean()) if len(nodes) else 0.0,
+        max_degree=int(degrees.max()) if len(nodes) else 0,
+        degree_histogram=dict(zip(values.tolist(), counts.tolist(), strict=True)),
+    )
+
+
+def _thinned(nodes: NDArray[np.int64], levels: NDArray[np.int8], max_nodes: int) -> NDArray[np.int64]:
+    if len(nodes) <= max_nodes:
+        return nodes
+    # A fixed shuffle by a multiplicative hash (Knuth): even over the order of insertion, and stable as the graph grows.
+    shuffled = (nodes.astype(np.uint64) * np.uint64(2654435761)) & np.uint64(0xFFFFFFFF)
+    order = np.lexsort((shuffled, -levels[nodes].astype(np.int64)))
+    return nodes[order[:max_nodes]]
+
+
+def _scored(rows: Rows, found: NDArray[np.int64], scores: NDArray[np.float32]) -> tuple[tuple[int, float], ...]:
+    return tuple(zip(rows.keys[found].tolist(), scores.tolist(), strict=True))
+
+
+def _distances_computed(log: NDArray[np.int64]) -> int:
+    """One for the entry point, one for every node met."""
+    events = log[1 : 1 + log[0, 0], 0]
+    return int((events == hnsw.MET).sum()) + int(len(events) > 0)
+
+
+def _steps(events: NDArray[np.int64], picture: GraphPicture) -> tuple[WalkStep, ...]:
+    """The log as steps: entering the top layer, going down to each layer below, every expansion with what it met, the stop."""
+    steps: list[WalkStep] = []
+    level, action, node, gap = -1, "", -1, 0.0
+    visited: list[tuple[int, float]] = []
+    beam = 0.0
+
+    def close() -> None:
+        if node >= 0:
+            kind: WalkAction = "enter" if action == "enter" else "descend" if action == "descend" else "expand"
+            steps.append(WalkStep(level, kind, picture.key_of(node), gap, tuple(visited), beam))
+
+    for event, layer, at, code_distance in events.tolist():
+        distance = picture.distance_of(code_distance)
+        if event == hnsw.MET:
+            visited.append((picture.key_of(at), distance))
+        elif event == hnsw.KEPT:
+            beam = distance
+        else:
+            close()
+            action = "expand" if event == hnsw.EXPANDED else "enter" if level < 0 else "descend"
+            level, node, gap = layer, at, distance
+            visited = []
+            beam = distance if event == hnsw.ENTERED else beam
+    close()
+    if steps:
+        last = steps[-1]
+        steps.append(WalkStep(last.level, "stop", last.node, last.distance, (), beam))
+    return tuple(steps)
