@@ -154,6 +154,15 @@ ACTIONS: tuple[Action, ...] = (
         "delete_collection",
     ),
     # Chat
+    Action("chat.leave", "Stop / answers", "Stop the answer under way; else go between prompt and answers", "escape", "leave", show=True),
+    Action("chat.copy", "Copy", "Copy the answer with its citations", "y", "copy_answer", show=True),
+    Action("chat.quote", "Copy quote", "Copy the quote of the chosen citation", "Y", "copy_quote"),
+    Action("chat.inspect", "Why", "Open this answer's trace in the Inspector", "i", "inspect", show=True),
+    Action("chat.walk", "Walk", "Show in Layers how the graph is searched for this question", "g", "walk"),
+    Action("chat.prompt", "Prompt", "The exact text that the model received", "c", "show_prompt", show=True),
+    Action("chat.retry", "Ask again", "Ask the same question once more", "r", "retry", show=True),
+    Action("chat.unlimit", "All documents", "Questions look into all documents again", "u", "unlimit"),
+    Action("chat.new", "New conversation", "Forget this conversation (its traces stay)", "ctrl+l", "new", priority=True),
     # Inspector
     # Layers
 )
