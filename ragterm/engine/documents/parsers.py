@@ -1,0 +1,126 @@
+"""One file in, one parsed document out: the dispatch by kind.
+
+Each parser's libraries are imported when its first file arrives, so a worker that only sees Markdown never loads a PDF library.
+What comes from a library that nobody expected becomes a ParseError here: this is the border between foreign bytes and the engine.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ragterm.engine.documents.clean import canonical
+from ragterm.engine.documents.sources import kind_of
+from ragterm.engine.types.errors import ParseError
+
+if TYPE_CHECKING:
+    from ragterm.engine.types.documents import DocumentKind, ParsedDocument
+
+log = logging.getLogger(__name__)
+
+
+def parse_file(path: Path) -> ParsedDocument:
+    """Parse by the file's name, and by its first bytes where they contradict the name.
+
+    Raises ParseError (stage "read" when the bytes cannot be had, "parse" when nothing can be made of them), always with a
+    reason and a hint; MemoryError passes through."""
+    kind = kind_of(path)
+    if kind is None:
+        raise ParseError(
+            "Unsupported kind of file",
+            f"nothing here reads {path.suffix or 'files without an ending'}",
+            "convert it to PDF, DOCX, HTML, Markdown or text",
+            stage="read",
+        )
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ParseError(
+            "The file cannot be read", error.strerror or str(error), _read_hint(error), stage="read"
+        ) from error
+    if not data:
+        raise ParseError(
+            "Empty file", "the file has no content (0 bytes)", "nothing to do, or restore the file", stage="read"
+        )
+    try:
+        return _parse(data, path, _by_content(data, kind))
+    except (ParseError, MemoryError):
+        raise
+    except RecursionError as error:
+        raise ParseError(
+            "Too deeply nested", f"the {kind} parser gave up", "open the file in its own program and save it again"
+        ) from error
+    except Exception as error:
+        log.exception("parser for %s failed", kind)
+        raise ParseError(
+            "The file could not be parsed",
+            canonical(f"{type(error).__name__}: {error}")[:300],
+            "open the file in its own program and save it again",
+        ) from error
+
+
+def _parse(data: bytes, path: Path, kind: DocumentKind) -> ParsedDocument:
+    match kind:
+        case "pdf":
+            from ragterm.engine.documents.pdf import parse_pdf
+
+            return parse_pdf(data, path)
+        case "docx":
+            from ragterm.engine.documents.docx import parse_docx
+
+            return parse_docx(data, path)
+        case "html":
+            from ragterm.engine.documents.html import parse_html
+
+            return parse_html(data, path)
+    return _parse_plain(data, path, kind)
+
+
+def _parse_plain(data: bytes, path: Path, kind: DocumentKind) -> ParsedDocument:
+    """The kinds whose canonical text is the file's own text."""
+    from ragterm.engine.documents.encodings import decode, is_binary
+
+    if is_binary(data):
+        raise ParseError(
+            "Not a text file",
+            f"{path.name} holds binary data in spite of its name",
+            "give the file the ending that it should have",
+        )
+    decoded, _, warnings = decode(data)
+    text = canonical(decoded)
+    if not text.strip():
+        raise ParseError("No text", "the file holds nothing but white space", "nothing to do, or restore the file")
+    if kind == "markdown":
+        from ragterm.engine.documents.markdown import parse_markdown
+
+        document = parse_markdown(text, path)
+    elif kind == "code":
+        from ragterm.engine.documents.code import parse_code
+
+        document = parse_code(text, path)
+    else:
+        from ragterm.engine.documents.text import parse_text
+
+        document = parse_text(text, path)
+    return replace(document, warnings=(*warnings, *document.warnings)) if warnings else document
+
+
+def _by_content(data: bytes, kind: DocumentKind) -> DocumentKind:
+    """A PDF or a web page saved under a wrong ending is still what it is."""
+    if data.startswith(b"%PDF-"):
+        return "pdf"
+    if kind in ("pdf", "docx", "text"):
+        start = data[:512].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+        if start.startswith((b"<!doctype html", b"<html")):
+            return "html"
+    return kind
+
+
+def _read_hint(error: OSError) -> str:
+    if isinstance(error, PermissionError):
+        return "allow yourself to read it (chmod u+r), then ingest again"
+    if isinstance(error, FileNotFoundError):
+        return "it was there a moment ago: ingest the folder again"
+    return "copy the file to a local disk and try again"

@@ -1,0 +1,320 @@
+"""From a PDF's lines to blocks: paragraphs, headings, lists, table rows.
+
+A PDF knows characters and places, no paragraphs. The rules are few and local: a line that reaches its column's edge goes on in
+the next; a wider gap, a changed size or an indented first line begins a block; larger or bold short lines are headings; wide
+gaps inside neighbouring lines make a table. When a rule is wrong the text is still there and in order.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from statistics import median
+
+from ragterm.engine.documents.builder import DocumentBuilder
+from ragterm.engine.documents.hyphens import MARK, Vocabulary
+from ragterm.engine.types.documents import BlockKind
+
+GAP = "   "
+"""Between the cells of a table row."""
+_BULLET = re.compile(r"(?:[•◦▪‣●○■□➢➤✓✔*–—-]|\(?(?:\d{1,2}|[a-z]|[ivx]{1,4})[.)])\s+\S")
+_NUMBER = re.compile(r"(\d{1,2}(?:\.\d{1,2})*)\.?\s+[^\W\d_]")
+_CAPTION = re.compile(r"(?:figure|fig\.|table|abbildung|tabelle)\s+\d", re.IGNORECASE)
+_DIGITS = re.compile(r"\d+")
+_SENTENCE_END = re.compile(r"[.!?:…][\"')\]”’]*$")
+
+
+@dataclass(slots=True)
+class Line:
+    """One line of a page. `text` has a U+0002 at its end where a hyphen stood; coordinates are in points, y upwards; `size` is the
+    height of its first character's box; `cells` are the texts between wide gaps (one: no gap)."""
+
+    text: str
+    left: float
+    right: float
+    bottom: float
+    top: float
+    size: float
+    bold: bool
+    cells: tuple[str, ...]
+    edge: float = 0.0
+
+
+@dataclass(slots=True)
+class Page:
+    number: int
+    height: float
+    lines: list[Line]
+
+
+@dataclass(frozen=True, slots=True)
+class OutlineEntry:
+    """A bookmark: `level` from 1; `page` from 1; `top` is the y it points at, None when unknown."""
+
+    level: int
+    title: str
+    page: int
+    top: float | None = None
+
+
+def drop_running_lines(pages: Sequence[Page]) -> int:
+    """Remove headers and footers: lines at the edge of a page that come back (digits apart) on at least half of the pages and at
+    least three. Returns how many lines went."""
+    if len(pages) < 3:
+        return 0
+    seen: Counter[tuple[str, int]] = Counter()
+    for page in pages:
+        seen.update({key for line in page.lines if (key := _edge_key(line, page))})
+    needed = max(3, len(pages) // 2)
+    running = {key for key, count in seen.items() if count >= needed}
+    # Facing pages alternate; the same words at the same height on a third of many pages are no coincidence either.
+    if len(pages) >= 12:
+        running |= {key for key, count in seen.items() if count >= len(pages) // 3 and not key[0].isspace()}
+    dropped = 0
+    for page in pages:
+        kept = [line for line in page.lines if _edge_key(line, page) not in running]
+        if kept:  # a page that holds nothing else is not furniture
+            dropped += len(page.lines) - len(kept)
+            page.lines = kept
+    return dropped
+
+
+def _edge_key(line: Line, page: Page) -> tuple[str, int] | None:
+    if page.height * 0.1 < line.bottom < page.height * 0.9 or len(line.text) > 150:
+        return None
+    return _DIGITS.sub("#", line.text.strip()), round(line.bottom / 6)
+
+
+def add_pages(builder: DocumentBuilder, pages: Sequence[Page], outline: Sequence[OutlineEntry]) -> None:
+    """Append all pages. With an outline the sections are its entries; without one, headings are found by size and weight."""
+    words = Vocabulary(line.text for page in pages for line in page.lines)
+    levels = {} if outline else _heading_sizes(pages)
+    body = _body_size(pages)
+    entries = list(outline)
+    for page in pages:
+        _find_edges(page.lines)
+        pitch = _pitch(page.lines)
+        due = [entry for entry in entries if entry.page <= page.number]
+        entries = entries[len(due) :]
+        _Writer(builder, page, words, levels, body, pitch, due).write()
+
+
+class _Writer:
+    def __init__(
+        self,
+        builder: DocumentBuilder,
+        page: Page,
+        words: Vocabulary,
+        levels: Mapping[float, int],
+        body: float,
+        pitch: float,
+        due: list[OutlineEntry],
+    ) -> None:
+        self.builder, self.page, self.words, self.levels, self.body, self.pitch = (
+            builder,
+            page,
+            words,
+            levels,
+            body,
+            pitch,
+        )
+        self.due = due
+        self.open: list[Line] = []
+        self.text = ""
+        self.kind: BlockKind = "paragraph"
+        self.level = 0
+
+    def write(self) -> None:
+        lines = self.page.lines
+        at = 0
+        while at < len(lines):
+            line = lines[at]
+            taken = self._outline_heading(at)
+            if taken:
+                at += taken
+                continue
+            level = self._level(line)
+            if level:
+                if not (
+                    self.kind == "heading" and self.level == level and self.open and self._close_by(self.open[-1], line)
+                ):
+                    self._flush()
+                    self.kind, self.level = "heading", level
+                self._append(line, " ")
+            elif len(line.cells) > 1 and (
+                self.kind == "table" or (at + 1 < len(lines) and len(lines[at + 1].cells) > 1)
+            ):
+                if self.kind != "table":
+                    self._flush()
+                    self.kind = "table"
+                self._append(line, "\n", GAP.join(line.cells))
+            else:
+                self._prose(line)
+            at += 1
+        self._flush()
+        for entry in self.due:
+            self.builder.sections.enter(min(entry.level, 6), entry.title)
+
+    def _prose(self, line: Line) -> None:
+        if self.kind in ("heading", "table"):
+            self._flush()
+        previous = self.open[-1] if self.open else None
+        if previous is None or self._begins_block(previous, line):
+            self._flush()
+            self.kind = "list" if _BULLET.match(line.text) else "caption" if _CAPTION.match(line.text) else "paragraph"
+            self._append(line, "")
+        elif _BULLET.match(line.text) and self.kind == "list":
+            self._append(line, "\n")
+        else:
+            full = (
+                previous.right >= previous.edge - 3.0 * line.size
+                or line.text[0].islower()
+                or previous.text.endswith(MARK)
+            )
+            self._append(line, " " if full else "\n")
+
+    def _begins_block(self, previous: Line, line: Line) -> bool:
+        if previous.text.endswith(MARK):
+            return False
+        if abs(previous.size - line.size) > 0.15 * max(previous.size, line.size) and previous.bold != line.bold:
+            return True
+        if _BULLET.match(line.text) and self.kind != "list":
+            return True
+        drop = previous.bottom - line.bottom
+        if drop < -0.5 * line.size:  # the next column, or a part of the page that was drawn later
+            return bool(_SENTENCE_END.search(previous.text)) or not line.text[0].islower()
+        if drop > max(1.45 * self.pitch, 1.2 * line.size):
+            return True
+        ended = bool(_SENTENCE_END.search(previous.text))
+        indented = (
+            line.left > previous.left + 0.8 * line.size
+            and previous.left <= min(entry.left for entry in self.open) + 1.0
+        )
+        if indented and self.kind == "paragraph" and len(self.open) > 1 and ended:
+            return True
+        short = previous.right < previous.edge - 6.0 * line.size
+        return short and ended and not line.text[0].islower()
+
+    def _close_by(self, previous: Line, line: Line) -> bool:
+        return 0 <= previous.bottom - line.bottom < 2.0 * max(previous.size, line.size)
+
+    def _level(self, line: Line) -> int:
+        if not self.levels or len(line.text) > 150 or not any(c.isalpha() for c in line.text):
+            return 0
+        level = self.levels.get(_rounded(line.size), 0)
+        if level:
+            return level
+        alone = line.right < line.edge - 2.0 * line.size or line.edge <= line.right
+        starts = line.text[0].isupper() or line.text[0].isdigit()
+        if (
+            line.bold
+            and alone
+            and starts
+            and len(line.text) < 90
+            and len(line.cells) == 1
+            and not line.text.endswith((".", ",", ";", ":"))
+        ):
+            number = _NUMBER.match(line.text)
+            deepest = max(self.levels.values(), default=0)
+            return min(6, number.group(1).count(".") + 2) if number else min(6, deepest + 1)
+        return 0
+
+    def _outline_heading(self, at: int) -> int:
+        """Lines that the next bookmark names (0: none). Bookmarks above this place that nothing on the page repeats just open
+        their section."""
+        while self.due:
+            entry = self.due[0]
+            wanted = _squeezed(entry.title)
+            text = ""
+            for count in range(1, 4):
+                if at + count > len(self.page.lines) or not wanted:
+                    break
+                text += _squeezed(self.page.lines[at + count - 1].text)
+                if text == wanted or (
+                    len(wanted) > 3 and text.endswith(wanted) and text.removesuffix(wanted).strip(".").isalnum()
+                ):
+                    self._flush()
+                    self.kind, self.level = "heading", min(entry.level, 6)
+                    for line in self.page.lines[at : at + count]:
+                        self._append(line, " ")
+                    self._flush()
+                    self.due.pop(0)
+                    return count
+            later = any(
+                _squeezed(line.text).endswith(wanted)
+                for line in self.page.lines[at + 1 :]
+                if wanted and entry.page == self.page.number
+            )
+            passed = entry.page < self.page.number or entry.top is None or self.page.lines[at].bottom <= entry.top
+            if later or not passed:
+                return 0
+            self._flush()
+            self.builder.sections.enter(min(entry.level, 6), entry.title)
+            self.due.pop(0)
+        return 0
+
+    def _append(self, line: Line, separator: str, text: str | None = None) -> None:
+        text = line.text if text is None else text
+        if not self.open:
+            self.text = text
+        elif self.text.endswith(MARK):
+            self.text += text
+        else:
+            self.text += separator + text
+        self.open.append(line)
+
+    def _flush(self) -> None:
+        if self.open:
+            text = self.text[:-1] + "-" if self.text.endswith(MARK) else self.text
+            self.builder.add(self.kind, self.words.mend(text), page=self.page.number, level=self.level)
+        self.open, self.text, self.kind, self.level = [], "", "paragraph", 0
+
+
+def _squeezed(text: str) -> str:
+    return "".join(c for c in text.lower() if c.isalnum())
+
+
+def _rounded(size: float) -> float:
+    return round(size * 2) / 2
+
+
+def _body_size(pages: Sequence[Page]) -> float:
+    sizes: Counter[float] = Counter()
+    for page in pages:
+        for line in page.lines:
+            sizes[_rounded(line.size)] += len(line.text)
+    return sizes.most_common(1)[0][0] if sizes else 0.0
+
+
+def _heading_sizes(pages: Sequence[Page]) -> dict[float, int]:
+    """Line heights that are headings, with their level: larger than the body by an eighth, and rarer than it."""
+    body = _body_size(pages)
+    amount: Counter[float] = Counter()
+    for page in pages:
+        for line in page.lines:
+            amount[_rounded(line.size)] += len(line.text)
+    total = sum(amount.values())
+    larger = sorted((size for size in amount if size >= body * 1.125 and amount[size] < 0.2 * total), reverse=True)
+    levels: dict[float, int] = {}
+    level, last = 0, 0.0
+    for size in larger:
+        if level == 0 or size < last * 0.93:
+            level, last = level + 1, size
+        levels[size] = min(level, 4)
+    return levels or {-1.0: 0}
+
+
+def _pitch(lines: Sequence[Line]) -> float:
+    """The usual distance from one line to the next."""
+    drops = [a.bottom - b.bottom for a, b in pairwise(lines) if 0 < a.bottom - b.bottom < 3 * max(a.size, b.size)]
+    return median(drops) if drops else 0.0
+
+
+def _find_edges(lines: Sequence[Line]) -> None:
+    """Each line's column edge: the farthest right that its neighbours with a similar left reach."""
+    for at, line in enumerate(lines):
+        near = lines[max(0, at - 8) : at + 9]
+        line.edge = max(other.right for other in near if abs(other.left - line.left) < 3 * line.size or other is line)

@@ -1,0 +1,219 @@
+"""What a path holds, before anything is opened: files that can be parsed, by kind, and why the others are not.
+
+One pass of `os.scandir`, which knows a file's type without asking the disk again. Everything is sorted, so that two surveys of
+one folder are equal. Every file found is either in `files` or in `skipped` with its reason; folders of tools and hidden ones are
+one line a root.
+"""
+
+# Lists of words read as words: SIM905 would have one quoted string a line. Paths stay strings here (PTH):
+# building a Path for each of 10,000 files takes longer than finding them, and `Path.resolve` would follow links.
+# ruff: noqa: SIM905, PTH
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from ragterm.engine.documents.languages import CODE_ENDINGS, CODE_NAMES, DATA_ENDINGS
+from ragterm.engine.types.control import Control
+from ragterm.engine.types.documents import DocumentKind
+from ragterm.engine.types.errors import NotFoundError
+from ragterm.engine.types.ingesting import Survey
+
+DATA_LIMIT = 256 * 1024
+"""Bytes up to which a data file (JSON, YAML, CSV, ...) is read as text: settings and small tables, not dumps."""
+
+TOOL_FOLDERS = frozenset("node_modules bower_components __pycache__ venv site-packages __MACOSX $RECYCLE.BIN".split())
+_MARKUP: dict[str, DocumentKind] = {
+    ".md": "markdown", ".markdown": "markdown", ".mdown": "markdown", ".mkd": "markdown", ".mdx": "markdown",
+    ".pdf": "pdf",
+    ".html": "html", ".htm": "html", ".xhtml": "html",
+    ".docx": "docx", ".docm": "docx", ".dotx": "docx",
+}  # fmt: skip
+_TEXT_ENDINGS = frozenset(
+    ".txt .text .log .rst .rest .org .adoc .asciidoc .asc .textile .me .nfo .diz .tex .latex .bib .srt .vtt .pod "
+    ".man .po .changes".split()
+)
+_TEXT_NAMES = frozenset(
+    "readme license licence copying copyright notice authors contributors maintainers changelog changes news history todo install "
+    "contributing thanks credits version manifest codeowners".split()
+)
+_KINDS: dict[str, DocumentKind] = {
+    **dict.fromkeys(DATA_ENDINGS, "text"),
+    **dict.fromkeys(CODE_ENDINGS, "code"),
+    **dict.fromkeys(_TEXT_ENDINGS, "text"),
+    **_MARKUP,
+}
+
+
+def kind_of(path: str | Path) -> DocumentKind | None:
+    """The kind a file is parsed as, by its name alone; None for a kind that is not supported."""
+    name = os.path.basename(path)
+    ending = os.path.splitext(name)[1].lower()
+    if ending in _KINDS:
+        return _KINDS[ending]
+    if name in CODE_NAMES:
+        return "code"
+    stem = name.lower().split(".", 1)[0]
+    if (
+        stem in _TEXT_NAMES
+        and (not ending or ending[1:].isalpha() or ending[1:].isdigit())
+        and "." not in name.rstrip(".")[len(stem) + 1 :]
+    ):
+        return "text" if not ending or (len(ending) <= 4 and ending not in _OTHER_KINDS) else None
+    return None
+
+
+_OTHER_KINDS = frozenset(
+    ".doc .odt .rtf .ppt .pptx .xls .xlsx .ods .odp .png .jpg .jpeg .gif .zip .tar .gz .bz2 .xz .7z "
+    ".mp3 .mp4 .eml .msg .epub .exe .dll .so".split()
+)
+
+
+def document_id(path: str | Path) -> str:
+    """16 hexadecimal digits of the SHA-256 of the absolute path: survives re-ingestion."""
+    return hashlib.sha256(os.fsencode(os.path.abspath(path))).hexdigest()[:16]
+
+
+def hash_file(path: str | Path) -> str:
+    """SHA-256 (hex) of the file's bytes. Raises OSError."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def survey(paths: Sequence[str | Path], max_file_mb: int, control: Control | None = None) -> Survey:
+    """Walk `paths` (folders whole, in order of name). Hidden files and folders, folders of tools, links that lead back up, files
+    over `max_file_mb` and special files are left out with a reason; a file named directly is taken even when hidden.
+
+    Raises NotFoundError for a path that is not there, Cancelled."""
+    walk = _Walk(max_file_mb * 1024 * 1024, control or Control())
+    for path in paths:
+        walk.root(os.path.abspath(os.path.expanduser(path)))
+    return Survey(
+        roots=tuple(walk.roots),
+        files=tuple(sorted(walk.files)),
+        kinds=dict(sorted(walk.kinds.items())),
+        unsupported=dict(sorted(walk.unsupported.items())),
+        skipped=tuple(walk.skipped),
+        bytes=walk.bytes,
+    )
+
+
+class _Walk:
+    def __init__(self, limit: int, control: Control) -> None:
+        self.limit = limit
+        self.control = control
+        self.roots: list[str] = []
+        self.files: set[str] = set()
+        self.seen: set[str] = set()
+        self.folders: set[tuple[int, int]] = set()
+        self.kinds: Counter[str] = Counter()
+        self.unsupported: Counter[str] = Counter()
+        self.skipped: list[tuple[str, str]] = []
+        self.bytes = 0
+
+    def root(self, path: str) -> None:
+        try:
+            status = os.stat(path)
+        except OSError as error:
+            reason = "there is no such file or folder" if isinstance(error, FileNotFoundError) else str(error.strerror)
+            raise NotFoundError(
+                "Path not found", f"{printable(path)}: {reason}", "check the spelling, or drag the folder in"
+            ) from error
+        self.roots.append(printable(path))
+        if not stat.S_ISDIR(status.st_mode):
+            self.file(path, status)
+            return
+        hidden, tools = 0, Counter[str]()
+        waiting = [path]
+        while waiting:
+            self.control.checkpoint()
+            folder = waiting.pop()
+            try:
+                status = os.stat(folder)
+                if (status.st_dev, status.st_ino) in self.folders:
+                    continue
+                self.folders.add((status.st_dev, status.st_ino))
+                with os.scandir(folder) as entries:
+                    listed = sorted(entries, key=lambda entry: entry.name)
+            except OSError as error:
+                self.skip(folder, f"the folder cannot be read: {error.strerror}")
+                continue
+            below: list[str] = []
+            for entry in listed:
+                name = entry.name
+                if name.startswith("."):
+                    hidden += 1
+                elif _is_folder(entry):
+                    if name in TOOL_FOLDERS:
+                        tools[name] += 1
+                    else:
+                        below.append(entry.path)
+                else:
+                    self.entry(entry)
+            waiting.extend(reversed(below))
+        if hidden:
+            self.skip(path, f"{hidden} hidden {'file or folder' if hidden == 1 else 'files and folders'} left out")
+        if tools:
+            self.skip(
+                path,
+                "folders of tools and caches left out: "
+                + ", ".join(f"{n} {name}" for name, n in sorted(tools.items())),
+            )
+
+    def entry(self, entry: os.DirEntry[str]) -> None:
+        try:
+            status = entry.stat()
+        except OSError as error:
+            broken = entry.is_symlink()
+            self.skip(entry.path, "a link that leads nowhere" if broken else f"cannot be read: {error.strerror}")
+            return
+        self.file(entry.path, status)
+
+    def file(self, path: str, status: os.stat_result) -> None:
+        if path in self.seen:
+            return
+        self.seen.add(path)
+        if not stat.S_ISREG(status.st_mode):
+            self.skip(path, "not a regular file")
+            return
+        kind = kind_of(path)
+        if kind is None:
+            ending = printable(os.path.splitext(path)[1].lower())
+            self.unsupported[ending] += 1
+            self.skip(
+                path, f"unsupported kind of file ({ending})" if ending else "unsupported kind of file (no ending)"
+            )
+        elif printable(path) != path:
+            self.skip(path, "its name is not valid text; rename it")
+        elif status.st_size > self.limit:
+            self.skip(path, f"{_size(status.st_size)}, over the limit of {_size(self.limit)} (ingest.max_file_mb)")
+        elif status.st_size > DATA_LIMIT and os.path.splitext(path)[1].lower() in DATA_ENDINGS:
+            self.skip(path, f"data file of {_size(status.st_size)}, over the limit of {_size(DATA_LIMIT)} for data")
+        else:
+            self.files.add(path)
+            self.kinds[kind] += 1
+            self.bytes += status.st_size
+
+    def skip(self, path: str, reason: str) -> None:
+        self.skipped.append((printable(path), reason))
+
+
+def printable(path: str) -> str:
+    """A path as text that can be stored: bytes that are no UTF-8 become U+FFFD."""
+    return os.fsencode(path).decode("utf-8", "replace")
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
+
+
+def _size(count: int) -> str:
+    return f"{count / 1024**2:.0f} MB" if count >= 1024**2 else f"{count / 1024:.0f} KB"
