@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     Parents = NDArray[np.int64]
 
 UNREACHED = -1
+FURTHEST = 0x7FFFFFFFFFFFFFFF
 
 
 def connect_layers(graph: Graph) -> int:
@@ -75,7 +76,7 @@ def spread(graph: Graph, layer: int, start: int, parents: Parents, queue: Parent
 def link_from_reached(graph: Graph, layer: int, node: int, parents: Parents) -> int:
     """Link the nearest reached node that has a place to spare to `node`, and return it."""
     width = graph.links.shape[1] if layer == 0 else graph.links.shape[1] // 2
-    best = np.int64(0x7FFFFFFFFFFFFFFF)
+    best = FURTHEST
     best_place = -1
     best_source = -1
     for source in range(graph.codes.shape[0]):

@@ -8,7 +8,6 @@ newer than the graph, an exact scan answers.
 
 from __future__ import annotations
 
-import logging
 import threading
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,10 +16,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ragterm.engine.types.control import Control
-from ragterm.engine.types.errors import Cancelled, RagtermError, UsageError
+from ragterm.engine.types.errors import UsageError
 from ragterm.engine.types.graphs import GraphSummary, LayerMap, Walk
 from ragterm.engine.types.protocols import IndexChanges
 from ragterm.engine.vectors import execution, flat
+from ragterm.engine.vectors.builder import GraphBuild, GraphBuilds
+from ragterm.engine.vectors.check import check_graph
 from ragterm.engine.vectors.flat import Rows
 from ragterm.engine.vectors.snapshot import SnapshotError
 from ragterm.engine.vectors.stored import (
@@ -49,8 +50,6 @@ EXACT_LIMIT = 50_000
 REBUILD_DELETED_SHARE = 0.25
 EF_SEARCH = 128
 """Candidates kept on the ground layer when the graph answers; at least twice k."""
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -96,12 +95,9 @@ class CollectionDenseIndex:
         """Why the last load or build did not do what was asked; for `doctor` and the Layers pane."""
         self._state = _State(Rows.none(dimensions), 0, new_lineage())
         self._writing = threading.RLock()
-        self._building = threading.Lock()
-        self._graph_seen: tuple[int, int] | None = None
-        self._background: threading.Thread | None = None
-        self._build_again = False
-        self._stop: Callable[[], None] | None = None
-        self._closed = False
+        self._builds = GraphBuilds(self._build)
+        self._graph_taken: tuple[int, int] | None = None
+        self._graph_refused: tuple[object, ...] | None = None
         self._warming = False
 
     def __len__(self) -> int:
@@ -216,7 +212,6 @@ class CollectionDenseIndex:
             self.clear()
             return False
         with self._writing:
-            self._graph_seen = None
             self._put(_State(stored.rows, stored.generation, stored.lineage))
         self.note = ""
         return expected_generation is None or stored.generation == expected_generation
@@ -244,15 +239,10 @@ class CollectionDenseIndex:
         if not build_graph or self.graph_is_current():
             return
         if wait:
-            self._build(progress, control)
-            return
-        with self._writing:
-            self._build_again = True
-            if self._background is None or not self._background.is_alive():
-                self._background = threading.Thread(
-                    target=self._build_in_background, args=(progress, control), name="graph-build", daemon=True
-                )
-                self._background.start()
+            self._builds.run(progress, control)
+            self._take_over_graph()
+        else:
+            self._builds.start(progress, control, then=self._take_over_graph)
 
     def graph_is_current(self) -> bool:
         """Whether every row is a node of the graph on disk. When not, `save()` brings it there."""
@@ -264,74 +254,50 @@ class CollectionDenseIndex:
 
     def wait_for_graph(self, timeout: float | None = None) -> bool:
         """Wait for a build in the background; whether none is running any more."""
-        thread = self._background
-        if thread is not None:
-            thread.join(timeout)
-        return thread is None or not thread.is_alive()
+        return self._builds.wait(timeout)
 
     def close(self) -> None:
         """Stop a running build; the files stay as they are."""
-        self._closed = True
-        stop = self._stop
-        if stop is not None:
-            stop()
-        self.wait_for_graph()
+        self._builds.close()
 
-    def _build_in_background(self, progress: Progress | None, control: Control | None) -> None:
-        while True:
-            with self._writing:
-                if not self._build_again or self._closed:
-                    self._background = None
-                    return
-                self._build_again = False
-            try:
-                self._build(progress, control)
-                self.note = ""
-            except Cancelled:
-                self.note = "the build of the graph was stopped"
-            except (RagtermError, OSError) as error:
-                _log.warning("graph build in %s: %s", self.folder, error)
-                self.note = str(error)
-
-    def _build(self, progress: Progress | None, control: Control | None) -> None:
-        from ragterm.engine.vectors.builder import GraphBuild
-
-        with self._building:
-            if self._closed:
-                raise Cancelled
-            build = GraphBuild(self.folder, self.parameters, self.dimensions, self.identity)
-            self._stop = build.stop
-            try:
-                build.run(progress, control)
-            finally:
-                self._stop = None
-        self._take_over_graph()
+    def _build(self) -> GraphBuild:
+        return GraphBuild(self.folder, self.parameters, self.dimensions, self.identity)
 
     def _take_over_graph(self) -> StoredGraph | None:
-        """The graph that fits the rows, read from disk when the file there is one that was not looked at yet."""
-        from ragterm.engine.vectors.check import check_graph
-
+        """The graph of the rows, read from disk when there is a file that was not looked at yet (another process may have built it)."""
+        state = self._state
         try:
             status = (self.folder / GRAPH_FILE).stat()
         except OSError:
-            return self._state.graph
+            return state.graph
         stamp = (status.st_mtime_ns, status.st_ino)
-        if stamp == self._graph_seen:
-            return self._state.graph
+        refused = (stamp, state.lineage, len(state.rows))
+        if refused == self._graph_refused or (state.graph is not None and stamp == self._graph_taken):
+            return state.graph
         try:
-            graph = read_graph(self.folder)
-            problems = check_graph(graph.graph, self._state.rows.keys[: len(graph.graph.codes)])
-            if problems:
-                raise SnapshotError("The graph is not sound", problems[0], "it will be rebuilt by itself")
+            graph = self._sound_graph(state)
         except SnapshotError as error:
             self.note = str(error)
-            self._graph_seen = stamp
-            return self._state.graph
+            graph = None
         with self._writing:
-            self._graph_seen = stamp
-            if graph.fits(self._state.rows, self._state.lineage):
-                self._put(replace(self._state, graph=graph))
+            state = self._state
+            if graph is None or not graph.fits(state.rows, state.lineage):
+                self._graph_refused = refused
+            else:
+                self._graph_taken = stamp
+                self._put(replace(state, graph=graph))
             return self._state.graph
+
+    def _sound_graph(self, state: _State) -> StoredGraph | None:
+        """The graph on disk; None when it is not one of these rows. Raises SnapshotError when it is damaged."""
+        stored = read_graph(self.folder)
+        if not stored.fits(state.rows, state.lineage):
+            return None
+        nodes = len(stored.graph.codes)
+        graph = stored.graph._replace(deleted=~state.rows.alive[:nodes])
+        if problems := check_graph(graph, state.rows.keys[:nodes]):
+            raise SnapshotError("The graph is not sound", problems[0], "it will be rebuilt by itself")
+        return stored
 
     # -- looking ------------------------------------------------------------------------------------------------------
 
@@ -362,10 +328,9 @@ class CollectionDenseIndex:
             return "nothing is indexed yet"
         if current:
             return "" if state.rows.live > self.exact_limit else f"exact scan answers up to {self.exact_limit:,} chunks"
-        running = self._background is not None and self._background.is_alive()
-        doing = "the graph is being built" if running else "the graph is not built yet"
+        doing = "the graph is being built" if self._builds.running else "the graph is not built yet"
         waiting = len(state.unlinked())
-        return "; ".join(filter(None, (f"{doing}: {waiting:,} chunks wait to be linked", self.note)))
+        return "; ".join(filter(None, (f"{doing}: {waiting:,} chunks wait to be linked", self._builds.note, self.note)))
 
     def layer_map(self, level: int, max_nodes: int = 2000) -> LayerMap:
         """The nodes of a layer on the plane, at most `max_nodes` of them; empty for a layer that is not there."""

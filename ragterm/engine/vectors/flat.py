@@ -128,7 +128,8 @@ class Rows:
 def exact_scores(rows: Rows, at: RowArray, query: FloatArray) -> FloatArray:
     """The dot product of each row with `query` (d,), summed in float64; float32 (len(at),)."""
     wide = rows.vectors[at].astype(np.float64)
-    return np.einsum("ij,j->i", wide, query.astype(np.float64)).astype(np.float32)
+    scores: FloatArray = np.einsum("ij,j->i", wide, query.astype(np.float64)).astype(np.float32)
+    return scores
 
 
 def top_k(rows: Rows, query: FloatArray, k: int, among: RowArray | None = None) -> tuple[RowArray, FloatArray]:

@@ -106,7 +106,7 @@ def scratch_for(graph: Graph, ef: int) -> Scratch:
 def draw_levels(seed: int, count: int, m: int) -> NDArray[np.int8]:
     """The level of each of the first `count` nodes: floor(-ln(u) m_L), u uniform in (0, 1], m_L = 1 / ln M (section 4.1).
 
-    The level of a node depends on the seed and its number alone, so that a graph which grows draws the levels it would have drawn at once.
+    The level of a node depends on the seed and its number alone: a graph that grows draws the levels it would have drawn at once.
     """
     uniform = 1.0 - np.random.default_rng(seed).random(count)
     return np.minimum(-np.log(uniform) / math.log(m), MAX_LEVEL).astype(np.int8)

@@ -108,7 +108,7 @@ def _read_sections(
         part = buffer[start : start + size]
         if len(part) != size:
             raise _unusable(path, "it is cut short")
-        if buffer[end:start].any() or zlib.crc32(part) != entry["crc"] or entry["dtype"] not in _DTYPES:
+        if buffer[end:start].any() or zlib.crc32(_bytes_of(part)) != entry["crc"] or entry["dtype"] not in _DTYPES:
             raise _unusable(path, f"its section {entry['name']} is damaged")
         arrays[entry["name"]] = part.view(np.dtype(entry["dtype"])).reshape(entry["shape"])
         end = start + size
@@ -122,7 +122,7 @@ def _unusable(path: Path, why: str) -> SnapshotError:
 
 
 def _bytes_of(array: NDArray[Any]) -> memoryview:
-    return memoryview(array.reshape(-1).view(np.uint8))
+    return array.reshape(-1).view(np.uint8).data
 
 
 def _lay_out(header: dict[str, Any]) -> bytes:

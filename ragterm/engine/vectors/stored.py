@@ -72,7 +72,7 @@ class StoredGraph:
 
 
 def keys_crc(keys: NDArray[np.int64]) -> int:
-    return zlib.crc32(np.ascontiguousarray(keys).view(np.uint8))
+    return zlib.crc32(np.ascontiguousarray(keys).view(np.uint8).data)
 
 
 def new_lineage() -> str:
@@ -113,7 +113,7 @@ def write_graph(folder: Path, stored: StoredGraph) -> None:
         "code_limit": stored.code_limit,
         "built_nodes": stored.built_nodes,
     }
-    sections = {
+    sections: dict[str, NDArray[Any]] = {
         "codes": graph.codes,
         "levels": graph.levels,
         "first_row": graph.first_row,
