@@ -25,7 +25,12 @@ def machine_checks(home: Path) -> list[Check]:
     checks = [Check("python", "ok", f"{sys.version.split()[0]} on {sys.platform}")]
     if sys.platform == "win32":
         checks.append(
-            Check("workers", "warning", "Windows has no memory limit for the processes that read documents", "keep huge files out")
+            Check(
+                "workers",
+                "warning",
+                "Windows has no memory limit for the processes that read documents",
+                "keep huge files out",
+            )
         )
     checks += [_disk(home), _memory(), _terminal(), _clipboard()]
     return checks
@@ -37,7 +42,9 @@ def _disk(home: Path) -> Check:
         folder = folder.parent
     free = shutil.disk_usage(folder).free / 1e6
     if free < _LOW_DISK_MB:
-        return Check("disk", "warning", f"{free:.0f} MB free at {folder}", "free some space, or use --home on another disk")
+        return Check(
+            "disk", "warning", f"{free:.0f} MB free at {folder}", "free some space, or use --home on another disk"
+        )
     return Check("disk", "ok", f"{free / 1000:.1f} GB free at {folder}")
 
 
@@ -62,7 +69,9 @@ def _terminal() -> Check:
     if colour in ("truecolor", "24bit"):
         return Check("terminal", "ok", f"{term}, 16 million colours")
     colours = 256 if "256" in term else 16
-    return Check("terminal", "info", f"{term}, {colours} colours", "the theme `terminal` suits it" if colours == 16 else "")
+    return Check(
+        "terminal", "info", f"{term}, {colours} colours", "the theme `terminal` suits it" if colours == 16 else ""
+    )
 
 
 def _clipboard() -> Check:
@@ -91,7 +100,9 @@ def model_checks(settings: Settings, cache: Path) -> list[Check]:
     if cross_encoder_present(name, cache):
         checks.append(Check("reranker", "ok", f"{name} is here"))
     else:
-        checks.append(Check("reranker", "info", f"{name} is not here; late interaction reranks with the embedding model"))
+        checks.append(
+            Check("reranker", "info", f"{name} is not here; late interaction reranks with the embedding model")
+        )
     return checks
 
 
@@ -113,4 +124,9 @@ def audit_check(name: str, problems: Iterable[str], facts: str) -> Check:
     if not found:
         return Check(f"collection {name}", "ok", facts)
     shown = "; ".join(found[:5]) + (f"; and {len(found) - 5} more" if len(found) > 5 else "")
-    return Check(f"collection {name}", "error", shown, "delete its folders vectors/ and keyword/: they are rebuilt at the next start")
+    return Check(
+        f"collection {name}",
+        "error",
+        shown,
+        "delete its folders vectors/ and keyword/: they are rebuilt at the next start",
+    )

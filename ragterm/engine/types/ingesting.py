@@ -8,7 +8,9 @@ from typing import Literal
 
 Outcome = Literal["added", "updated", "unchanged", "removed", "duplicate", "skipped", "failed"]
 OUTCOMES: tuple[Outcome, ...] = ("added", "updated", "unchanged", "removed", "duplicate", "skipped", "failed")
-IngestStage = Literal["finding", "warming", "parsing", "embedding", "indexing", "paused", "done", "cancelled"]
+IngestStage = Literal[
+    "finding", "warming", "parsing", "embedding", "indexing", "searching", "paused", "done", "cancelled"
+]
 
 
 @dataclass(frozen=True, slots=True)
