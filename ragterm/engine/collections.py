@@ -11,14 +11,14 @@ import logging
 import re
 import shutil
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ragterm.engine.resident import ResidentModels
 from ragterm.engine.types.errors import NotFoundError, StoreError, UsageError
-from ragterm.engine.types.tracing import Candidate, RetrievalSettings, Trace
+from ragterm.engine.types.tracing import RetrievalSettings, Trace
 
 if TYPE_CHECKING:
     from ragterm.engine.ingest import IngestRooms
@@ -155,7 +155,7 @@ class OpenCollection:
             embedder=embedder,
             dense=dense,
             keyword=keyword,
-            candidates=self._candidates,
+            chunks=self.store.chunks.by_keys,
             keys_of=self.store.chunks.keys,
             reranker=reranker,
             describe_dense=lambda: _how(dense),
@@ -175,12 +175,6 @@ class OpenCollection:
         rooms, note = self.retrieval_rooms(settings.rerank, settings.mode != "keyword")
         trace = retrieve(question, settings, rooms, control=control, on_stage=on_stage)
         return replace(trace, notes=(*trace.notes, note)) if note else trace
-
-    def _candidates(self, keys: Sequence[int]) -> Mapping[int, Candidate]:
-        return {
-            key: Candidate(one.chunk, one.title, one.path, one.content_hash, {})
-            for key, one in self.store.chunks.by_keys(keys).items()
-        }
 
     def query_vector(self, question: str) -> FloatArray:
         embedder: Embedder = self.models.embedder()

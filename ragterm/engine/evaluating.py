@@ -58,7 +58,7 @@ def evaluate_folder(
         finally:
             opened.close()
     if run_file is not None:
-        write_run(run_file, result.run)
+        write_run(result.run, run_file)
     return {
         **result.metrics,
         "queries": result.queries,

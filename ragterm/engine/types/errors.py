@@ -1,17 +1,17 @@
 """What can go wrong, written for the reader.
 
-    RagtermError                    title (what), message (why, where), hint (the next thing to type)
-    |- UsageError                   the call itself is wrong: exit code 2
-    |- ConfigError                  a setting is unknown or has a value that cannot be used: exit code 2
-    |- NotFoundError                a collection, document, trace or file that is not there
-    |- ParseError                   a document could not be read (carries the stage)
-    |- StoreError                   the collection on disk cannot be used
-    |- BusyError                    another process holds what is needed
-    |- ModelError                   weights are missing, damaged, or cannot be run
-    |- DownloadNeeded(ModelError)   the model is not on this machine; the user has not agreed to a download yet
-    |- OfflineError                 `offline = true` and a socket beyond loopback was needed
-    |- LlmError                     the language model cannot be reached, is missing, or broke off
-    '- Cancelled                    the user stopped it; nothing is wrong
+RagtermError                    title (what), message (why, where), hint (the next thing to type)
+|- UsageError                   the call itself is wrong: exit code 2
+|- ConfigError                  a setting is unknown or has a value that cannot be used: exit code 2
+|- NotFoundError                a collection, document, trace or file that is not there
+|- ParseError                   a document could not be read (carries the stage)
+|- StoreError                   the collection on disk cannot be used
+|- BusyError                    another process holds what is needed
+|- ModelError                   weights are missing, damaged, or cannot be run
+|- DownloadNeeded(ModelError)   the model is not on this machine; the user has not agreed to a download yet
+|- OfflineError                 `offline = true` and a socket beyond loopback was needed
+|- LlmError                     the language model cannot be reached, is missing, or broke off
+'- Cancelled                    the user stopped it; nothing is wrong
 """
 
 from __future__ import annotations

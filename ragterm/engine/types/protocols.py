@@ -87,7 +87,9 @@ class IndexChanges:
 class DenseIndex(Protocol):
     """Nearest neighbours by cosine. Keys are the store's chunk keys (int64)."""
 
-    generation: int
+    @property
+    def generation(self) -> int:
+        """The store's generation that the index holds; 0 when it is empty."""
 
     def apply(self, changes: IndexChanges) -> None:
         """Bring the index to `changes.generation`."""
@@ -102,7 +104,8 @@ class DenseIndex(Protocol):
 class KeywordIndex(Protocol):
     """BM25 over context and text."""
 
-    generation: int
+    @property
+    def generation(self) -> int: ...
 
     def apply(self, changes: IndexChanges) -> None: ...
 

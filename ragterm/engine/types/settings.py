@@ -129,7 +129,9 @@ def with_setting(settings: Settings, dotted: str, value: str) -> Settings:
 def settings_as_dict(settings: Any) -> dict[str, Any]:
     """Nested plain values, as TOML writes them."""
     return {
-        f.name: settings_as_dict(v) if is_dataclass(v := getattr(settings, f.name)) else (dict(v) if isinstance(v, Mapping) else v)
+        f.name: settings_as_dict(v)
+        if is_dataclass(v := getattr(settings, f.name))
+        else (dict(v) if isinstance(v, Mapping) else v)
         for f in fields(settings)
     }
 
