@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ragterm.engine.keyword.analysis import MAX_QUERY_TERMS, matched_spans, query_terms, surface_forms
@@ -59,6 +59,7 @@ def test_surface_forms_are_lower_case_each_once_and_bounded() -> None:
     assert surface_forms(texts, []) == ()
 
 
+@settings(deadline=None)
 @given(st.text(max_size=200))
 def test_any_text_can_be_analysed_and_finds_its_own_words(text: str) -> None:
     terms = query_terms(text)
@@ -67,6 +68,7 @@ def test_any_text_can_be_analysed_and_finds_its_own_words(text: str) -> None:
     assert all(before[1] <= after[0] for before, after in pairwise(spans))
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.sampled_from(["refund", "Policies", "naïve", "東京都", "x1", "the", "co-op"]), max_size=12),
     st.sampled_from([" ", ", ", "\n"]),

@@ -13,10 +13,10 @@ import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from time import perf_counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from ragterm.engine.keyword import surface_forms
 from ragterm.engine.retrieval.fusion import RRF_K, best_first, convex, reciprocal_rank
@@ -27,18 +27,32 @@ from ragterm.engine.types.tracing import Candidate, RetrievalSettings, StageName
 
 if TYPE_CHECKING:
     from ragterm.engine.types.control import Control
+    from ragterm.engine.types.documents import Chunk
     from ragterm.engine.types.protocols import DenseIndex, Embedder, KeyArray, KeywordIndex, Reranker
 
 _MATCHED_TEXTS = 50  # candidates whose words are looked through for the ones that matched
+
+
+class FoundChunk(Protocol):
+    """A chunk with what a candidate shows of its document, as the store hands it out."""
+
+    @property
+    def chunk(self) -> Chunk: ...
+    @property
+    def title(self) -> str: ...
+    @property
+    def path(self) -> str: ...
+    @property
+    def content_hash(self) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)
 class RetrievalRooms:
     """What a search needs of one collection, all of the same build.
 
-    `candidates` gives for chunk keys the candidates without stages (a key the store no longer has is left out);
-    `keys_of` the chunk keys of these document ids (int64). `describe_dense` says how the vectors are searched ("exact scan of
-    812 vectors"). `generation` is the store's; the indexes should have caught up with it.
+    `chunks` gives the chunks of these keys (one that the store no longer has is left out), `keys_of` the chunk keys of these
+    document ids (int64). `describe_dense` says how the vectors are searched ("exact scan of 812 vectors").
+    `generation` is the store's; the indexes should have caught up with it.
     """
 
     collection: str
@@ -47,7 +61,7 @@ class RetrievalRooms:
     embedder: Embedder
     dense: DenseIndex
     keyword: KeywordIndex
-    candidates: Callable[[Sequence[int]], Mapping[int, Candidate]]
+    chunks: Callable[[Sequence[int]], Mapping[int, FoundChunk]]
     keys_of: Callable[[Sequence[str]], KeyArray]
     reranker: Reranker | None = None
     describe_dense: Callable[[], str] | None = None
@@ -109,7 +123,7 @@ class _Search:
             return []
         mode = self.settings.mode
         dense_list, cosines, keyword_list, bm25 = self._find()
-        pieces = self.rooms.candidates(list(dict.fromkeys((*dense_list, *keyword_list))))
+        pieces = self.rooms.chunks(list(dict.fromkeys((*dense_list, *keyword_list))))
         dense_list, keyword_list = [k for k in dense_list if k in pieces], [k for k in keyword_list if k in pieces]
         cosines = {k: s for k, s in cosines.items() if k in pieces}
         bm25 = {k: s for k, s in bm25.items() if k in pieces}
@@ -126,7 +140,7 @@ class _Search:
             self.notes.append("Nothing in this collection matches.")
         if self.rooms.reranker is not None and self.settings.rerank != "none" and order:
             order = self._rerank(self.rooms.reranker, order, scores, pieces)
-        return [_finished(pieces[key], self.stages[key]) for key in order]
+        return [_candidate(pieces[key], self.stages[key]) for key in order]
 
     def _find(self) -> tuple[list[int], dict[int, float], list[int], dict[int, float]]:
         """Both lists, best first, and the exact scores of every chunk in either."""
@@ -180,7 +194,7 @@ class _Search:
         except StoreError as error:
             if self.settings.mode == "keyword":
                 raise
-            self.notes.append(f"{error.title}: this answer was found by meaning alone. {error.hint}")
+            self._note_lost_words(error)
             detail = error.title
         else:
             if not self.terms:
@@ -193,7 +207,7 @@ class _Search:
         try:
             return dict(zip(keys, self.rooms.keyword.scores(self.query, keys), strict=True))
         except StoreError as error:
-            self.notes.append(f"{error.title}: this answer was found by meaning alone. {error.hint}")
+            self._note_lost_words(error)
             return {}
 
     def _fuse(
@@ -213,7 +227,7 @@ class _Search:
         return order, fused
 
     def _rerank(
-        self, reranker: Reranker, order: list[int], scores: Mapping[int, float], pieces: Mapping[int, Candidate]
+        self, reranker: Reranker, order: list[int], scores: Mapping[int, float], pieces: Mapping[int, FoundChunk]
     ) -> list[int]:
         with self._stage("rerank") as detail:
             first = order[:RERANKED]
@@ -229,6 +243,11 @@ class _Search:
         ranks = {key: rank for rank, key in enumerate(ranking, start=1)}
         for key, score in scores.items():
             self.stages.setdefault(key, {})[stage] = StageScore(ranks.get(key), score)
+
+    def _note_lost_words(self, error: StoreError) -> None:
+        note = f"{error.title}: this was found by meaning alone. {error.hint}"
+        if note not in self.notes:
+            self.notes.append(note)
 
     def _note_long_question(self) -> None:
         embedder = self.rooms.embedder
@@ -252,6 +271,13 @@ class _Search:
             self.on_stage(StageDone(timing.name, timing.ms, timing.detail))
 
 
-def _finished(piece: Candidate, stages: Mapping[StageName, StageScore]) -> Candidate:
-    page = piece.chunk.page
-    return replace(piece, stages=stages, page_label=piece.page_label or (f"page {page}" if page is not None else ""))
+def _candidate(found: FoundChunk, stages: Mapping[StageName, StageScore]) -> Candidate:
+    page = found.chunk.page
+    return Candidate(
+        chunk=found.chunk,
+        document_title=found.title,
+        document_path=found.path,
+        content_hash=found.content_hash,
+        stages=stages,
+        page_label="" if page is None else f"page {page}",
+    )
