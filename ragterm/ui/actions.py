@@ -102,6 +102,19 @@ ACTIONS: tuple[Action, ...] = (
         "request_quit",
         priority=True,
     ),
+    Action(
+        "app.interrupt",
+        "Stop or quit",
+        "Copy what is selected, else stop the answer under way; pressed twice: quit",
+        "ctrl+c,super+c",
+        "interrupt",
+        palette=False,
+    ),
+    Action("app.collection", "Switch collection", "Choose the collection to work on", "ctrl+b", "pick_collection"),
+    Action("app.new_collection", "New collection", "Create a collection", "", "new_collection"),
+    Action("app.unlimit", "Ask all documents", "Questions look into all documents again", "", "unlimit"),
+    Action("app.checkup", "Doctor", "Check models, indexes, disk and language model", "", "checkup"),
+    Action("app.screenshot", "Screenshot", "Save a picture (SVG) of the screen", "", "save_screenshot"),
     # Documents
     Action(
         "documents.add",
@@ -153,8 +166,27 @@ ACTIONS: tuple[Action, ...] = (
         "shift+delete,D",
         "delete_collection",
     ),
+    Action("documents.ledger", "Ledger", "Show or hide the ledger of the last ingest", "e", "ledger"),
+    Action("documents.switch", "Switch collection", "Choose another collection", "v", "app.pick_collection"),
+    # Dialogs
+    Action("dialog.close", "Close", "Close without doing anything", "escape", "close", show=True, palette=False),
+    Action("confirm.no", "No", "Do nothing", "escape,n", "answer(False)", show=True, palette=False),
+    Action("confirm.yes", "Yes", "Do it", "y", "answer(True)", show=True, palette=False),
+    Action("confirm.other", "Other button", "Go to the other button", "left,right", "other", palette=False),
+    Action("error.close", "Close", "Close the message", "escape,q", "close", show=True, palette=False),
+    Action("error.copy", "Copy", "Copy the message with all details", "c", "copy", show=True, palette=False),
+    Action("source.close", "Close", "Back to where you were", "escape,q", "close", show=True, palette=False),
+    Action("source.back", "Back to span", "Scroll to the highlighted span", "b", "back", show=True, palette=False),
+    Action("source.copy", "Copy", "Copy the highlighted span", "c,y", "copy", show=True, palette=False),
     # Chat
-    Action("chat.leave", "Stop / answers", "Stop the answer under way; else go between prompt and answers", "escape", "leave", show=True),
+    Action(
+        "chat.leave",
+        "Stop / answers",
+        "Stop the answer under way; else go between prompt and answers",
+        "escape",
+        "leave",
+        show=True,
+    ),
     Action("chat.copy", "Copy", "Copy the answer with its citations", "y", "copy_answer", show=True),
     Action("chat.quote", "Copy quote", "Copy the quote of the chosen citation", "Y", "copy_quote"),
     Action("chat.inspect", "Why", "Open this answer's trace in the Inspector", "i", "inspect", show=True),
@@ -162,7 +194,9 @@ ACTIONS: tuple[Action, ...] = (
     Action("chat.prompt", "Prompt", "The exact text that the model received", "c", "show_prompt", show=True),
     Action("chat.retry", "Ask again", "Ask the same question once more", "r", "retry", show=True),
     Action("chat.unlimit", "All documents", "Questions look into all documents again", "u", "unlimit"),
-    Action("chat.new", "New conversation", "Forget this conversation (its traces stay)", "ctrl+l", "new", priority=True),
+    Action(
+        "chat.new", "New conversation", "Forget this conversation (its traces stay)", "ctrl+l", "new", priority=True
+    ),
     # Inspector
     # Layers
 )
@@ -185,7 +219,13 @@ def bindings(scope: str) -> list[Binding]:
             id=one.id,
         )
         for one in actions_of(scope)
+        if one.keys  # those without a key are reached through the palette, or a key of the user's
     ]
+
+
+def keyless() -> list[Action]:
+    """The app's actions that have no key until the user gives them one."""
+    return [one for one in ACTIONS if not one.keys]
 
 
 def keymap(keys: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:

@@ -2,98 +2,340 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from importlib import import_module
-from typing import ClassVar
+from pathlib import Path
+from typing import Any, ClassVar
 
-from textual import on
+from textual import events, on
 from textual.app import App, ComposeResult
-from textual.widgets import ContentSwitcher, Footer, Static
+from textual.widgets import ContentSwitcher, Footer
 
+from ragterm.engine.types.errors import Cancelled, RagtermError
 from ragterm.ui import messages
-from ragterm.ui.actions import bindings
+from ragterm.ui.actions import Action, bindings, keyless, keymap
 from ragterm.ui.bridge import Bridge
+from ragterm.ui.offers import Offers
 from ragterm.ui.panes.pane import Pane
-from ragterm.ui.safe_text import content, line, plain
+from ragterm.ui.safe_text import line, plain
+from ragterm.ui.sources import open_source
+from ragterm.ui.theme_choice import ThemeChoice
+from ragterm.ui.widgets.bars import StatusBar, TopBar
 
 PANES = ("documents", "chat", "inspector", "layers")
+QUIT_SECONDS = 2.0
+"""Within this time a second ctrl+c quits."""
 
 
-class RagtermApp(App[None]):
+def import_pane(name: str) -> type[Pane]:
+    """The class of a pane. The hidden ones are imported after the first frame, in a thread."""
+    try:
+        module = import_module(f"ragterm.ui.panes.{name}")
+    except ModuleNotFoundError:
+        return type("MissingPane", (Pane,), {"scope": name})
+    pane: type[Pane] = getattr(module, f"{name.capitalize()}Pane")
+    return pane
+
+
+def _commands() -> Any:
+    from ragterm.ui.commands import RagtermCommands  # textual.command is not needed for the first frame
+
+    return RagtermCommands
+
+
+class RagtermApp(ThemeChoice, Offers, App[None], inherit_bindings=False):
     TITLE = "ragterm"
-    BINDINGS = bindings("app")  # type: ignore[assignment]
-    ENABLE_COMMAND_PALETTE: ClassVar[bool] = True
-    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-normal"), (150, "-wide")]
+    BINDINGS: ClassVar[list[Any]] = bindings("app")
+    COMMANDS = {_commands}  # noqa: RUF012
+    HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]]] = [(0, "-narrow"), (100, "-normal"), (150, "-wide")]
+    DEFAULT_CSS = "RagtermApp #panes { height: 1fr; }"
 
-    def __init__(self, bridge: Bridge, first: str = "chat") -> None:
+    def __init__(self, bridge: Bridge, *, paths: tuple[str, ...] = (), first: str = "") -> None:
         super().__init__()
         self.bridge = bridge
-        self.first = first
+        self.paths = paths
+        self.first = first or ("documents" if paths or not bridge.used_before() else "chat")
+        self.collection_names: tuple[str, ...] = ()
+        self.limit: tuple[str, ...] | None = None
+        self._interrupted = 0.0
+        self._greeted = False
+        self.start_theme()
+        self._set_keys()
+
+    def _set_keys(self) -> None:
+        settings = self.bridge.settings
+        if settings is not None and settings.interface.keys:
+            keys, unknown = keymap(settings.interface.keys)
+            self.set_keymap(keys)
+            for action in keyless():
+                if action.id in keys:
+                    self.bind(keys[action.id], action.handler, description=action.label)
+            self._unknown_keys = unknown
+
+    _unknown_keys: list[str] = []  # noqa: RUF012
 
     def compose(self) -> ComposeResult:
-        yield ContentSwitcher(id="panes")
-        yield Footer()
+        yield TopBar(PANES)
+        with ContentSwitcher(id="panes", initial=self.first):
+            yield import_pane(self.first)(self.bridge)
+        yield StatusBar()
+        yield Footer(show_command_palette=False)
 
-    async def on_mount(self) -> None:
+    def on_mount(self) -> None:
         self.bridge.listen(self)
-        await self.ensure_pane(self.first)
-        await self.show_pane(self.first)
-        self.call_after_refresh(self._after_first_frame)
+        self.top.active = self.first
+        self.status.collection = self.bridge.collection
+        self.current_pane.focus_first()
+        self.call_after_refresh(self.run_worker, self._after_first_frame(), group="start")
 
-    def _after_first_frame(self) -> None:
+    async def _after_first_frame(self) -> None:
+        self.status.warming = "opening"
         self.bridge.refresh_documents()
         self.bridge.warm()
+        await self.load_themes()
+        for name in self._unknown_keys:
+            self.toast(f"{name} in [interface.keys] is no action", title="config.toml", severity="warning")
+        for name in PANES:
+            await asyncio.to_thread(import_pane, name)
+            await self.ensure_pane(name)
+
+    # --- Panes ------------------------------------------------------------------------------------------------------------------
+
+    @property
+    def top(self) -> TopBar:
+        return self.screen_stack[0].query_one("#top", TopBar)
+
+    @property
+    def status(self) -> StatusBar:
+        return self.screen_stack[0].query_one("#status", StatusBar)
+
+    @property
+    def switcher(self) -> ContentSwitcher:
+        return self.screen_stack[0].query_one("#panes", ContentSwitcher)
+
+    @property
+    def current_pane(self) -> Pane:
+        return self.switcher.query_one(f"#{self.switcher.current}", Pane)
 
     async def ensure_pane(self, name: str) -> Pane:
         """The pane, made and mounted when it is first wanted."""
-        switcher = self.query_one("#panes", ContentSwitcher)
-        for child in switcher.children:
+        for child in self.switcher.children:
             if child.id == name and isinstance(child, Pane):
                 return child
-        try:
-            module = import_module(f"ragterm.ui.panes.{name}")
-            pane: Pane = getattr(module, f"{name.capitalize()}Pane")(self.bridge)
-        except ModuleNotFoundError:
-            pane = _missing(name)(self.bridge)
-        await switcher.add_content(pane, id=name)
+        pane = import_pane(name)(self.bridge)
+        await self.switcher.add_content(pane, id=name)
         return pane
 
     async def show_pane(self, name: str) -> None:
         pane = await self.ensure_pane(name)
-        self.query_one("#panes", ContentSwitcher).current = name
-        pane.focus_first()
+        if self.switcher.current != name:
+            self.switcher.current = name
+            self.top.active = name
+            pane.focus_first()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        # Keys with priority reach the app through any dialog; what would pull the ground away from under one waits.
+        if action in ("show", "next_pane", "add_paths", "choose_theme", "pick_collection", "help", "new_collection"):
+            return len(self.screen_stack) == 1
+        if action == "unlimit":
+            return self.limit is not None
+        return True
 
     async def action_show(self, name: str) -> None:
         await self.show_pane(name)
+
+    async def action_next_pane(self) -> None:
+        following = PANES[(PANES.index(self.switcher.current or PANES[0]) + 1) % len(PANES)]
+        await self.show_pane(following)
 
     @on(messages.PaneRequested)
     async def _pane_requested(self, message: messages.PaneRequested) -> None:
         await self.show_pane(message.name)
 
+    # --- Actions of the registry ----------------------------------------------------------------------------------------------------
+
+    def offers(self, action: Action) -> bool:
+        """May this action be run now? For the palette."""
+        if action.scope in PANES:
+            panes = [child for child in self.switcher.children if child.id == action.scope]
+            return bool(panes) and panes[0].check_action(action.handler.partition("(")[0], ()) is not False
+        return action.scope == "app" and (action.id != "app.unlimit" or self.limit is not None)
+
+    def keys_of(self, action: Action) -> str:
+        keys = self._keymap.get(action.id, action.keys)
+        return ", ".join(self.get_key_display_of(key) for key in keys.split(",") if key)
+
+    def get_key_display_of(self, key: str) -> str:
+        from textual.binding import Binding
+
+        return self.get_key_display(Binding(key, "", ""))
+
+    async def run_registered(self, action: Action) -> None:
+        """Run an action wherever one is: its pane is shown first."""
+        if action.scope in PANES:
+            await self.show_pane(action.scope)
+            await self.run_action(action.handler, self.current_pane)
+        else:
+            await self.run_action(action.handler, self)
+
+    def action_help(self) -> None:
+        from ragterm.ui.screens.help import help_screen
+
+        self.push_screen(help_screen(self))
+
+    def action_interrupt(self) -> None:
+        if self.bridge.answering:
+            self.bridge.cancel_answer()
+        elif time.monotonic() - self._interrupted < QUIT_SECONDS:
+            self.action_request_quit()
+        else:
+            self._interrupted = time.monotonic()
+            self.toast("Press ctrl+c again to quit", timeout=QUIT_SECONDS)
+
+    def action_pick_collection(self) -> None:
+        from ragterm.ui.screens.dialogs import Choice, PickScreen
+
+        listed = self.bridge.listed
+        choices = [
+            Choice(one.name, one.name, f"{one.documents:,} documents, {one.chunks:,} chunks")
+            for one in (listed.collections if listed else ())
+        ]
+        if not choices:
+            self.toast("There is no collection yet: add documents first")
+            return
+
+        def chosen(name: str | None) -> None:
+            if name and name != self.bridge.collection:
+                self.bridge.switch_collection(name)
+
+        self.push_screen(PickScreen("Collection", choices, current=self.bridge.collection), chosen)
+
+    async def action_new_collection(self) -> None:
+        await self.show_pane("documents")
+        await self.run_action("new_collection", self.current_pane)
+
+    def action_show_model(self) -> None:
+        self.toast(self.status.notice or "Answers are written by this model", title=self.status.llm, timeout=8)
+
+    def action_save_screenshot(self) -> None:
+        folder = Path(self.bridge.home or Path.cwd()) / "screenshots"
+        folder.mkdir(parents=True, exist_ok=True)
+        self.toast(f"saved {self.save_screenshot(path=str(folder))}")
+
+    # --- Wishes ---------------------------------------------------------------------------------------------------------------------
+
+    async def on_event(self, event: events.Event) -> None:
+        # A drop is recognised before any field sees the paste.
+        if isinstance(event, events.Paste) and not event.is_forwarded and await self.intercept_paste(event):
+            return
+        await super().on_event(event)
+
+    @on(messages.PathsDropped)
+    def _paths_dropped(self, message: messages.PathsDropped) -> None:
+        self.offer_paths(message.paths)
+
     @on(messages.QuestionAsked)
-    def _question_asked(self, message: messages.QuestionAsked) -> None:
-        self.bridge.ask(message.question, documents=message.documents)
+    async def _question_asked(self, message: messages.QuestionAsked) -> None:
+        await self.show_pane("chat")
+        self.bridge.ask(message.question, documents=message.documents or self.limit)
 
     @on(messages.TraceOpened)
     async def _trace_opened(self, message: messages.TraceOpened) -> None:
-        await self.ensure_pane("inspector")
-        await self.ensure_pane("layers")
+        await self.ensure_pane(message.pane)
         self.bridge.publish(messages.TraceShown(message.trace))
         await self.show_pane(message.pane)
+
+    @on(messages.SourceRequested)
+    def _source_requested(self, message: messages.SourceRequested) -> None:
+        self.run_worker(open_source(self, self.bridge, message), group="source", exclusive=True, exit_on_error=False)
+
+    @on(messages.QuestionLimited)
+    async def _question_limited(self, message: messages.QuestionLimited) -> None:
+        self.limit = message.documents
+        first = message.titles[0] if message.titles else "1 document"
+        many = f"{len(message.documents or ())} documents"
+        self.status.limit = "" if message.documents is None else first if len(message.documents) == 1 else many
+        if message.documents is not None:
+            await self.show_pane("chat")
+        await self.ensure_pane("chat")
+        self.bridge.publish(messages.LimitChanged(message.documents, message.titles))
+
+    def action_unlimit(self) -> None:
+        self.post_message(messages.QuestionLimited(None))
+
+    @on(messages.ErrorArose)
+    def _error_arose(self, message: messages.ErrorArose) -> None:
+        if isinstance(message.error, Cancelled):
+            return
+        from ragterm.ui.screens.dialogs import ErrorScreen
+
+        if isinstance(self.screen, ErrorScreen):  # one at a time: the first is the cause more often than not
+            self.toast(line(str(message.error)), title=message.doing, severity="error")
+        else:
+            self.push_screen(ErrorScreen(message.error, message.doing))
+
+    # --- News -----------------------------------------------------------------------------------------------------------------------
+
+    @on(messages.EngineOpened)
+    def _engine_opened(self) -> None:
+        if self.paths:
+            self.offer_paths(self.paths, ask=False)
+        else:
+            self.offer_resume()
+
+    @on(messages.WarmingProgressed)
+    def _warming(self, message: messages.WarmingProgressed) -> None:
+        self.status.warming = message.text
+
+    @on(messages.EngineWarmed)
+    def _warmed(self, message: messages.EngineWarmed) -> None:
+        self.status.warming = ""
+        self.status.llm = message.llm
+        self.status.notice = "\n".join(part for part in (message.notice, message.hint) if part)
+
+    @on(messages.WorkBroke)
+    def _work_broke(self, message: messages.WorkBroke) -> None:
+        self.status.warming = ""
+        self.post_message(messages.ErrorArose(message.error, message.work))
+
+    @on(messages.DocumentsListed)
+    def _listed(self, message: messages.DocumentsListed) -> None:
+        self.collection_names = tuple(one.name for one in message.collections)
+        self.status.documents = sum(one.state == "indexed" for one in message.documents)
+        self.status.chunks = sum(one.chunks for one in message.documents)
+
+    @on(messages.CollectionChanged)
+    def _collection_changed(self, message: messages.CollectionChanged) -> None:
+        self.status.collection = message.name
+        self.limit, self.status.limit = None, ""
+
+    @on(messages.DocumentsChanged)
+    def _documents_changed(self) -> None:
+        self.bridge.refresh_documents()
+
+    @on(messages.IngestProgressed)
+    def _ingest_progressed(self, message: messages.IngestProgressed) -> None:
+        progress = message.progress
+        at = f"{progress.files_done:,}/{progress.files_total:,}" if progress.files_total else ""
+        self.top.doing = f"{progress.stage} {at}"
+
+    @on(messages.IngestFinished)
+    def _ingest_finished(self, message: messages.IngestFinished) -> None:
+        self.top.doing = ""
+        counts = message.report.counts
+        said = ", ".join(f"{count:,} {name}" for name, count in counts.items() if count) or "nothing to do"
+        self.toast(said, title="Ingest cancelled" if message.report.cancelled else "Ingest finished",
+                   severity="warning" if counts["failed"] else "information")  # fmt: skip
+
+    @on(messages.IngestBroke)
+    def _ingest_broke(self, message: messages.IngestBroke) -> None:
+        self.top.doing = ""
+        self.post_message(messages.ErrorArose(message.error, f"ingesting into {message.collection}"))
 
     def toast(self, text: str, *, title: str = "", severity: str = "information", timeout: float | None = None) -> None:
         """The only way to a notification: foreign text in it is made safe, markup is never read."""
         self.notify(plain(text), title=line(title), severity=severity, timeout=timeout, markup=False)  # type: ignore[arg-type]
 
-    def offer_paths(self, paths: list[str]) -> None:
-        """Survey these paths, say what was found, ask once, ingest."""
-        self.bridge.ingest(paths)
-
-
-def _missing(name: str) -> type[Pane]:
-    class MissingPane(Pane):
-        scope = name
-
-        def compose(self) -> ComposeResult:
-            yield Static(content(f"{name.capitalize()} is not built yet."))
-
-    return MissingPane
+    def show_error(self, error: Exception | RagtermError, doing: str = "") -> None:
+        self.post_message(messages.ErrorArose(error, doing))

@@ -65,6 +65,8 @@ class Bridge:
         self.home = home
         self.settings = settings
         self.collection = collection
+        self.listed: messages.DocumentsListed | None = None
+        """The last list of documents that arrived, for panes that are made later."""
         self._opener = opener
         self._opened: Any = None
         self._opening = threading.Lock()
@@ -125,6 +127,14 @@ class Bridge:
                 self.settings = self._opened.settings
                 self.publish(messages.EngineOpened(str(self.home)))
             return self._opened
+
+    def used_before(self) -> bool:
+        """Is there a collection already? Looks at the folder's names only, for the first frame must not wait for the engine."""
+        folder = Path(self.home) / "collections" if self.home else None
+        try:
+            return folder is not None and any(folder.iterdir())
+        except OSError:
+            return False
 
     @property
     def opened(self) -> bool:
@@ -201,11 +211,22 @@ class Bridge:
         """Check(name, severity, message, remedy) each."""
         return await self.call(lambda engine: engine.doctor(self.collection))
 
+    async def save_setting(self, key: str, value: str) -> None:
+        """Write one setting into `config.toml`; `key` as in "interface.theme"."""
+
+        def save() -> None:
+            from ragterm.engine.engine import save_setting
+
+            save_setting(self.home, key, value)
+
+        await self.call(lambda engine: save())
+
     # --- The current collection -----------------------------------------------------------------------------------------------
 
     def switch_collection(self, name: str) -> None:
         self.collection = name
         self.publish(messages.CollectionChanged(name))
+        self.refresh_documents()
 
     def refresh_documents(self) -> None:
         """Read collections and documents; `DocumentsListed` follows."""
@@ -216,7 +237,9 @@ class Bridge:
             collections = tuple(engine.collections())
             known = any(one.name == name for one in collections)
             rows = tuple(engine.documents(name)) if known else ()
-            self.publish(messages.DocumentsListed(name, collections, rows))
+            if name == self.collection:
+                self.listed = messages.DocumentsListed(name, collections, rows)
+                self.publish(self.listed)
 
         self._start("list", read)
 

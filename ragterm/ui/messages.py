@@ -129,6 +129,14 @@ class AnswerBroke(News):
 
 
 @dataclass(eq=False)
+class LimitChanged(News):
+    """Questions now look only into these documents (None: all): the app's answer to `QuestionLimited`."""
+
+    documents: tuple[str, ...] | None
+    titles: tuple[str, ...] = ()
+
+
+@dataclass(eq=False)
 class TraceShown(News):
     """The inspector (and layers) should show this trace: the app's answer to `TraceOpened`."""
 

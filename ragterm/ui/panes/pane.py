@@ -37,7 +37,7 @@ class Pane(Container):
         async def run() -> None:
             try:
                 result = await request
-            except Exception as error:  # noqa: BLE001 - the border of background work: the app shows it
+            except Exception as error:  # the border of background work: the app shows it
                 logger.warning("a request failed", exc_info=error)
                 self.post_message(messages.ErrorArose(error))
                 return

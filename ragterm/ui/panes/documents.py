@@ -1,0 +1,446 @@
+"""Documents: collections, the documents of the current one, what is known about the one under the cursor, and
+the ledger of the ingest. An empty collection teaches how to fill it.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path, PurePath
+from typing import Any, ClassVar
+
+from textual import events, on
+from textual.app import ComposeResult
+from textual.containers import Vertical, VerticalScroll
+from textual.content import Content
+from textual.timer import Timer
+from textual.widgets import Button, Input, OptionList, Static
+from textual.widgets.option_list import Option
+
+from ragterm.engine.types.documents import Document, DocumentRow
+from ragterm.engine.types.errors import RagtermError
+from ragterm.resources import shipped
+from ragterm.ui import messages
+from ragterm.ui.actions import bindings
+from ragterm.ui.bridge import Bridge
+from ragterm.ui.panes.pane import Pane
+from ragterm.ui.safe_text import line
+from ragterm.ui.widgets.document_card import card
+from ragterm.ui.widgets.ledger import IngestLedger
+from ragterm.ui.widgets.row_table import Cells, Column, RowTable
+
+COLUMNS = (
+    Column("state", "state", 11),
+    Column("title", "title", 12, flex=3),
+    Column("kind", "kind", 9, from_width=56),
+    Column("pages", "pages", 7, right=True, from_width=64),
+    Column("chunks", "chunks", 8, right=True),
+    Column("warnings", "warn", 6, right=True, from_width=72),
+    Column("path", "path", 10, flex=2, from_width=104),
+)
+STATES = {
+    "indexed": ("● indexed", "good"),
+    "failed": ("✗ failed", "bad"),
+    "duplicate": ("≡ duplicate", "muted"),
+    "skipped": ("– skipped", "warn"),
+}
+REFRESH_SECONDS = 3.0
+"""While an ingest runs, the list is read again at most this often."""
+
+
+def cells_of(row: DocumentRow) -> Cells:
+    return {
+        "state": STATES.get(row.state, (row.state, "")),
+        "title": (row.title or PurePath(row.path).name, ""),
+        "kind": (row.kind, "muted"),
+        "pages": (str(row.pages) if row.pages else "", "muted"),
+        "chunks": (f"{row.chunks:,}" if row.chunks else "", ""),
+        "warnings": (str(len(row.warnings)) if row.warnings else "", "warn"),
+        "path": (row.path, "muted"),
+    }
+
+
+SORT_KEYS: dict[str, Any] = {
+    "title": lambda row: (row.title or row.path).casefold(),
+    "state": lambda row: ("failed", "skipped", "duplicate", "indexed").index(row.state),
+    "kind": lambda row: row.kind,
+    "pages": lambda row: row.pages or 0,
+    "chunks": lambda row: row.chunks,
+    "warnings": lambda row: len(row.warnings),
+    "path": lambda row: row.path.casefold(),
+}
+
+
+class DocumentsPane(Pane):
+    PURPOSE = (
+        "What ragterm knows: collections of documents, each cut into chunks that can be found. Drop a folder into the "
+        "terminal to add its files; the originals are only read, never changed."
+    )
+    scope = "documents"
+    BINDINGS: ClassVar[list[Any]] = bindings("documents")
+    DEFAULT_CSS = """ DocumentsPane { layout: horizontal; } DocumentsPane #side { width: 27; padding: 0 1;
+    border: round $border-blurred; border-title-color: $text-muted; } DocumentsPane #side:focus-within { border:
+    round $border; border-title-color: $accent; } DocumentsPane #collections { height: 1fr; border: none;
+    padding: 0; background: transparent; } DocumentsPane #main { width: 1fr; } DocumentsPane #list { height:
+    1fr; padding: 0 1; border: round $border-blurred; border-title-color: $text-muted; } DocumentsPane
+    #list:focus-within { border: round $border; border-title-color: $accent; } DocumentsPane #filter { height:
+    1; border: none; padding: 0; margin: 0 0 0 2; background: transparent; } DocumentsPane #table { height: 1fr;
+    } DocumentsPane #detail { height: 11; padding: 0 1; border: round $border-blurred; border-title-color:
+    $text-muted; scrollbar-size-vertical: 1; } DocumentsPane #detail:focus { border: round $border;
+    border-title-color: $accent; } DocumentsPane #detail > Static { height: auto; } DocumentsPane #ledger {
+    display: none; } DocumentsPane.-ledger #ledger { display: block; } DocumentsPane #empty { display: none;
+    height: 1fr; align: center middle; } DocumentsPane #empty > Static { width: 64; max-width: 96%; height:
+    auto; } DocumentsPane #empty > Button { margin: 1 0 0 0; } DocumentsPane.-empty #empty { display: block; }
+    DocumentsPane.-empty #filter, DocumentsPane.-empty #table, DocumentsPane.-empty #detail { display: none; }
+    .-narrow DocumentsPane #side { display: none; } .-wide DocumentsPane #main { layout: horizontal; } .-wide
+    DocumentsPane #detail { width: 52; height: 100%; }
+    """
+
+    def __init__(self, bridge: Bridge) -> None:
+        super().__init__(bridge)
+        self._rows: tuple[DocumentRow, ...] = ()
+        self._collections: tuple[str, ...] = ()
+        self._words: list[str] = []
+        self._sort, self._descending = "title", False
+        self._detail_timer: Timer | None = None
+        self._read_at = 0.0
+        self._loaded = False
+        self._open_document: Document | None = None
+
+    def compose(self) -> ComposeResult:
+        with Vertical(id="side") as side:
+            side.border_title = Content("Collections")
+            yield OptionList(id="collections")
+        with Vertical(id="main"):
+            with Vertical(id="left"):
+                with Vertical(id="list") as box:
+                    box.border_title = Content("Documents")
+                    yield Input(placeholder="/ filters by title, path, kind or state", id="filter")
+                    yield RowTable(COLUMNS, cells_of, lambda row: row.id, id="table")
+                    with Vertical(id="empty"):
+                        yield Static(teaching())
+                        yield Button(Content("Load the sample documents (s)"), id="samples", variant="primary")
+                yield IngestLedger()
+            with VerticalScroll(id="detail") as detail:
+                detail.border_title = Content("Document")
+                yield Static("", id="card", markup=False)
+
+    def on_mount(self) -> None:
+        self.table.sorted_by = self._sort
+        if self.bridge.listed is not None:
+            self._listed(self.bridge.listed)
+        if self.bridge.ingesting:
+            self.add_class("-ledger")
+            self.ledger.begin(self.bridge.collection)
+
+    @property
+    def table(self) -> RowTable:
+        return self.query_one("#table", RowTable)
+
+    @property
+    def ledger(self) -> IngestLedger:
+        return self.query_one("#ledger", IngestLedger)
+
+    def focus_first(self) -> None:
+        if self.has_class("-empty"):
+            self.query_one("#samples", Button).focus()
+        else:
+            self.table.focus()
+
+    # --- What is listed -----------------------------------------------------------------------------------------------------------
+
+    @on(messages.DocumentsListed)
+    def _listed(self, message: messages.DocumentsListed) -> None:
+        if message.collection != self.bridge.collection:
+            return
+        self._loaded = True
+        self._rows = message.documents
+        options = self.query_one("#collections", OptionList)
+        names = tuple(one.name for one in message.collections)
+        prompts = []
+        for one in message.collections:
+            mark = "● " if one.name == message.collection else "  "
+            prompts.append(
+                Content.assemble(
+                    (mark, "$accent"),
+                    line(one.name),
+                    (f"\n  {one.documents:,} documents, {one.chunks:,} chunks", "$text-muted"),
+                )
+            )
+        self._collections = names
+        options.set_options([Option(prompt) for prompt in prompts])
+        if message.collection in names:
+            options.highlighted = names.index(message.collection)
+        had_focus = self.has_focus_within
+        empty = not message.documents and not self.bridge.ingesting
+        self.set_class(empty, "-empty")
+        if had_focus and empty and self.app.focused is None:
+            self.focus_first()
+        self._show_rows()
+
+    @on(messages.CollectionChanged)
+    def _collection_changed(self) -> None:
+        self._rows = ()
+        self.table.clear_marks()
+        self._show_rows()
+
+    def _show_rows(self) -> None:
+        rows = [row for row in self._rows if matches(row, self._words)]
+        rows.sort(key=SORT_KEYS["title"])
+        rows.sort(key=SORT_KEYS[self._sort], reverse=self._descending)
+        self.table.show(rows)
+        total, failed = len(self._rows), sum(row.state == "failed" for row in self._rows)
+        box = self.query_one("#list")
+        shown = f"{len(rows):,} of {total:,}" if self._words else f"{total:,}"
+        box.border_title = Content(f"Documents of {line(self.bridge.collection)}: {shown}")
+        box.border_subtitle = Content.styled(f"{failed} failed", "$error") if failed else Content("")
+
+    @on(Input.Changed, "#filter")
+    def _filter_changed(self, event: Input.Changed) -> None:
+        self._words = event.value.casefold().split()
+        self._show_rows()
+
+    @on(Input.Submitted, "#filter")
+    def _filter_submitted(self) -> None:
+        self.table.focus()
+
+    def on_key(self, event: events.Key) -> None:
+        if event.key == "escape" and self.query_one("#filter").has_focus:
+            self.query_one("#filter", Input).value = ""
+            self.table.focus()
+            event.stop()
+        elif event.key == "down" and self.query_one("#filter").has_focus:
+            self.table.focus()
+            event.stop()
+
+    @on(RowTable.HeaderChosen)
+    def _header_chosen(self, event: RowTable.HeaderChosen) -> None:
+        self._sort_by(
+            event.column,
+            not self._descending if event.column == self._sort else event.column in ("pages", "chunks", "warnings"),
+        )
+
+    def _sort_by(self, column: str, descending: bool) -> None:
+        self._sort, self._descending = column, descending
+        self.table.sorted_by, self.table.descending = column, descending
+        self._show_rows()
+
+    @on(OptionList.OptionSelected, "#collections")
+    def _collection_chosen(self, event: OptionList.OptionSelected) -> None:
+        self.bridge.switch_collection(self._collections[event.option_index])
+
+    # --- The document under the cursor ----------------------------------------------------------------------------------------------
+
+    @on(RowTable.RowHighlighted)
+    def _highlighted(self, event: RowTable.RowHighlighted) -> None:
+        row: DocumentRow | None = event.row
+        self._draw_card(row, None)
+        self.query_one("#detail").scroll_home(animate=False)
+        if self._detail_timer is not None:
+            self._detail_timer.stop()
+        if row is not None and row.state == "indexed":
+            # A held arrow key passes many rows: only where it rests is the text read.
+            self._detail_timer = self.set_timer(0.15, lambda: self._read_text(row))
+
+    def _read_text(self, row: DocumentRow) -> None:
+        def arrived(document: Document) -> None:
+            if self.table.current is not None and self.table.current.id == row.id:
+                self._draw_card(row, document)
+
+        self.fetch(self.bridge.document(row.id), arrived, group="detail")
+
+    def _draw_card(self, row: DocumentRow | None, document: Document | None) -> None:
+        titles = {one.id: one.title or one.path for one in self._rows} if row is not None and row.duplicate_of else {}
+        self.query_one("#card", Static).update(card(row, document, titles))
+
+    @on(RowTable.RowChosen)
+    def action_open(self) -> None:
+        row: DocumentRow | None = self.table.current
+        if row is None:
+            return
+        if row.state == "indexed":
+            self.post_message(messages.SourceRequested(document_id=row.id))
+        elif row.state == "duplicate" and row.duplicate_of:
+            self.post_message(messages.SourceRequested(document_id=row.duplicate_of))
+        else:
+            title = PurePath(row.path).name + (" could not be read" if row.state == "failed" else " was skipped")
+            where = f"{row.path}\n\nstage: {row.stage}\n" if row.stage else f"{row.path}\n\n"
+            self.post_message(messages.ErrorArose(RagtermError(title, where + row.error, row.hint)))
+
+    # --- The ingest -----------------------------------------------------------------------------------------------------------------
+
+    @on(messages.IngestStarted)
+    def _ingest_started(self, message: messages.IngestStarted) -> None:
+        self.remove_class("-empty")
+        self.add_class("-ledger")
+        self.ledger.begin(message.collection)
+        self._read_at = time.monotonic()
+        self.refresh_bindings()
+        if self.app.focused is None and self.display:
+            self.table.focus()
+
+    @on(messages.IngestProgressed)
+    def _ingest_progressed(self, message: messages.IngestProgressed) -> None:
+        self.ledger.progressed(message.progress)
+        now = time.monotonic()
+        if message.progress.finished and now - self._read_at > REFRESH_SECONDS:
+            self._read_at = now
+            self.bridge.refresh_documents()
+
+    @on(messages.IngestFinished)
+    def _ingest_finished(self, message: messages.IngestFinished) -> None:
+        self.ledger.ended(message.report)
+        self.refresh_bindings()
+
+    @on(messages.IngestBroke)
+    def _ingest_broke(self, message: messages.IngestBroke) -> None:
+        self.ledger.broke(message.error)
+        self.refresh_bindings()
+
+    def action_pause(self) -> None:
+        if self.bridge.ingest_paused:
+            self.bridge.continue_ingest()
+        else:
+            self.bridge.pause_ingest()
+        self.ledger.paused(self.bridge.ingest_paused)
+
+    def action_cancel(self) -> None:
+        self.bridge.cancel_ingest()
+
+    def action_ledger(self) -> None:
+        self.toggle_class("-ledger")
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action in ("pause", "cancel"):
+            return self.bridge.ingesting
+        if action in ("remove", "reingest", "mark", "limit", "open", "filter", "sort"):
+            return bool(self._rows)
+        return True
+
+    # --- What one can do to documents -------------------------------------------------------------------------------------------------
+
+    def action_load_samples(self) -> None:
+        self._start(lambda: self.bridge.ingest([str(shipped("sample_docs"))]))
+
+    @on(Button.Pressed, "#samples")
+    def _samples_pressed(self) -> None:
+        self.action_load_samples()
+
+    def action_filter(self) -> None:
+        self.query_one("#filter").focus()
+
+    def action_sort(self) -> None:
+        keys = [column.key for column in COLUMNS]
+        following = keys[(keys.index(self._sort) + 1) % len(keys)]
+        self._sort_by(following, following in ("pages", "chunks", "warnings"))
+
+    def action_mark(self) -> None:
+        self.table.toggle_mark()
+
+    def action_limit(self) -> None:
+        rows = [row for row in self.table.chosen if row.state == "indexed"]
+        if rows:
+            self.post_message(
+                messages.QuestionLimited(tuple(row.id for row in rows), tuple(row.title or row.path for row in rows))
+            )
+
+    def action_remove(self) -> None:
+        rows = self.table.chosen
+        if not rows:
+            return
+        names = "\n".join(line(row.title or row.path) for row in rows[:8])
+        more = f"\nand {len(rows) - 8:,} more" if len(rows) > 8 else ""
+
+        def answered(yes: bool | None) -> None:
+            if yes:
+                self.table.clear_marks()
+                self.fetch(self.bridge.remove_documents([row.id for row in rows]), group="remove")
+
+        from ragterm.ui.screens.dialogs import ConfirmScreen
+
+        what = "this document" if len(rows) == 1 else f"these {len(rows):,} documents"
+        self.app.push_screen(
+            ConfirmScreen(
+                f"Remove {what}?", f"{names}{more}\n\nThe files on disk stay.", yes="Remove", no="Keep", danger=True
+            ),
+            answered,
+        )
+
+    def action_reingest(self) -> None:
+        ids = [row.id for row in self.table.chosen]
+        if ids:
+            self._start(lambda: self.bridge.reingest(ids))
+
+    def _start(self, ingest: Any) -> None:
+        """Start an ingest; a refusal (another one is running) is shown."""
+        try:
+            ingest()
+        except RagtermError as error:
+            self.post_message(messages.ErrorArose(error))
+
+    def action_new_collection(self) -> None:
+        from ragterm.ui.screens.dialogs import TextScreen
+
+        def named(name: str | None) -> None:
+            if name:
+                self.fetch(
+                    self.bridge.create_collection(name.strip()),
+                    lambda _: self.bridge.switch_collection(name.strip()),
+                    group="collection",
+                )
+
+        self.app.push_screen(
+            TextScreen(
+                "New collection", "A name for a new set of documents.", placeholder="contracts", check=self._wrong_name
+            ),
+            named,
+        )
+
+    def _wrong_name(self, name: str) -> str:
+        return "there is a collection of this name" if name.strip() in self._collections else ""
+
+    def action_delete_collection(self) -> None:
+        from ragterm.ui.screens.dialogs import ConfirmScreen
+
+        name = self.bridge.collection
+
+        def answered(yes: bool | None) -> None:
+            if yes:
+                rest = [one for one in self._collections if one != name]
+                self.fetch(
+                    self.bridge.delete_collection(name),
+                    lambda _: self.bridge.switch_collection(rest[0] if rest else "default"),
+                    group="collection",
+                )
+
+        body = (
+            f"{line(name)}: {len(self._rows):,} documents with their index, traces and chats. The files on disk stay."
+        )
+        self.app.push_screen(
+            ConfirmScreen("Delete this collection?", body, yes="Delete", no="Keep", danger=True), answered
+        )
+
+
+def matches(row: DocumentRow, words: list[str]) -> bool:
+    """Every word stands in the title, path, kind or state."""
+    if not words:
+        return True
+    text = f"{row.title} {row.path} {row.kind} {row.state}".casefold()
+    return all(word in text for word in words)
+
+
+def teaching() -> Content:
+    """What an empty collection says."""
+    try:
+        samples = sum(1 for one in Path(shipped("sample_docs")).rglob("*") if one.is_file() and one.suffix != ".jsonl")
+    except OSError:
+        samples = 0
+    return Content.assemble(
+        ("No documents here yet\n\n", "bold $accent"),
+        ("Drag a folder or files", "bold"),
+        " from your file manager into this window.\nragterm says what it found and asks before it reads anything.\n\n",
+        ("a", "bold $primary"),
+        "  type or paste a path instead\n",
+        ("s", "bold $primary"),
+        f"  load {samples or 'the'} sample documents of a small company and ask them\n\n",
+        ("Markdown, text, PDF, DOCX, HTML and source code are read. Nothing leaves this machine.", "$text-muted"),
+    )
