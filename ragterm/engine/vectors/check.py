@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ragterm.engine.vectors.flat import distinct
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -34,8 +36,8 @@ def check_graph(graph: Graph, keys: NDArray[np.int64] | None = None) -> list[str
         problems += found or _reach(graph, layer, entry)
     if keys is not None:
         live = keys[~graph.deleted]
-        if len(np.unique(live)) != len(live):
-            problems.append(f"{len(live) - len(np.unique(live))} live nodes share their key with another")
+        if shared := len(live) - len(distinct(live)):
+            problems.append(f"{shared} live nodes share their key with another")
     return problems
 
 
@@ -52,13 +54,14 @@ def reachable(graph: Graph, layer: int, start: int) -> NDArray[np.bool_]:
     """Which nodes a walk along the links of `layer` can meet from `start`; bool (n,)."""
     met = np.zeros(len(graph.codes), dtype=np.bool_)
     met[start] = True
-    frontier = np.array([start], dtype=np.int64)
+    frontier = np.array([start])
     while len(frontier):
         rows = graph.first_row[frontier] + layer
         used = np.arange(graph.links.shape[1]) < graph.degrees[rows][:, np.newaxis]
-        ahead = np.unique(graph.links[rows][used])
-        frontier = ahead[~met[ahead]].astype(np.int64)
-        met[frontier] = True
+        ahead = np.zeros(len(graph.codes), dtype=np.bool_)
+        ahead[graph.links[rows][used]] = True
+        frontier = np.flatnonzero(ahead & ~met)
+        met |= ahead
     return met
 
 
@@ -91,7 +94,7 @@ def _links_of(graph: Graph, layer: int) -> list[str]:
         problems.append(f"layer {layer}: {int((graph.levels[targets] < layer).sum())} links leave the layer")
     if (sources == targets).any():
         problems.append(f"layer {layer}: {int((sources == targets).sum())} nodes are linked to themselves")
-    repeated = len(sources) - len(np.unique(sources * np.int64(len(graph.codes)) + targets))
+    repeated = len(sources) - len(distinct(sources * len(graph.codes) + targets))
     if repeated:
         problems.append(f"layer {layer}: {repeated} links are there twice")
     return problems

@@ -141,7 +141,7 @@ class CollectionDenseIndex:
         state = self._state
         rows = state.rows
         if allowed is not None:
-            among = rows.find(np.unique(np.asarray(allowed, dtype=np.int64)))
+            among = rows.find(flat.distinct(np.asarray(allowed, dtype=np.int64)))
             found, scores = flat.top_k(rows, query, k, among[among >= 0])
         elif rows.live > self.exact_limit and (state := self._with_compiled_graph()).graph is not None:
             rows = state.rows

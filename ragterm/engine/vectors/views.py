@@ -49,7 +49,7 @@ class GraphPicture:
         a, b = place[sources], place[targets]
         both = (a >= 0) & (b >= 0)
         low, high = np.minimum(a, b)[both], np.maximum(a, b)[both]
-        pairs = np.unique(low * max(1, len(shown)) + high)
+        pairs = flat.distinct(low * max(1, len(shown)) + high)
         edges = zip((pairs // max(1, len(shown))).tolist(), (pairs % max(1, len(shown))).tolist(), strict=True)
         return LayerMap(
             level=level,
@@ -113,14 +113,14 @@ def _layer_summary(graph: hnsw.Graph, deleted: NDArray[np.bool_], layer: int) ->
     sources, targets = layer_links(graph, layer)
     live = ~deleted[sources] & ~deleted[targets]
     degrees = np.bincount(sources[live], minlength=len(graph.codes))[nodes]
-    values, counts = np.unique(degrees, return_counts=True)
+    histogram = np.bincount(degrees)
     return LayerSummary(
         level=layer,
         nodes=len(nodes),
         edges=int(degrees.sum()),
         mean_degree=float(degrees.mean()) if len(nodes) else 0.0,
         max_degree=int(degrees.max()) if len(nodes) else 0,
-        degree_histogram=dict(zip(values.tolist(), counts.tolist(), strict=True)),
+        degree_histogram={degree: count for degree, count in enumerate(histogram.tolist()) if count},
     )
 
 
