@@ -57,6 +57,7 @@ def parse_html(data: bytes, path: Path) -> ParsedDocument:
     if not _is_document(body):
         article = _article(text)
         if article is not None:
+            _add_main_heading(builder, body, article)
             add_blocks(builder, article)
             used = "trafilatura"
     if not builder.blocks:
@@ -108,6 +109,14 @@ def _is_document(body: Element) -> bool:
         if element.tag == "a" and element.get("href"):
             linked += len("".join(element.itertext()).strip())
     return linked * 4 < len("".join(body.itertext()).strip())
+
+
+def _add_main_heading(builder: DocumentBuilder, body: Element, article: Element) -> None:
+    """The page's one `h1`, which trafilatura often leaves behind."""
+    headings = [collapse(text_of(heading)).replace("\n", " ") for heading in body.iter("h1")]
+    headings = [heading for heading in headings if heading]
+    if len(headings) == 1 and headings[0] not in " ".join("".join(article.itertext()).split()):
+        builder.add("heading", headings[0], level=1)
 
 
 def _article(text: str) -> Element | None:

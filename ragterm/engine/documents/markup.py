@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     Element = Any  # lxml has no type information
 
 SKIPPED = frozenset(
-    "script style noscript template svg head iframe button select option textarea input object embed canvas audio video map "
+    "script style noscript template svg iframe button select option textarea input object embed canvas audio video map "
     "math".split()
 )
 _HEADINGS = frozenset("h1 h2 h3 h4 h5 h6".split())

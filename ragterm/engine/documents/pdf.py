@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from ragterm.engine.documents.builder import MAX_TEXT, DocumentBuilder
 from ragterm.engine.documents.hyphens import MARK
-from ragterm.engine.documents.pdf_layout import Line, OutlineEntry, Page, add_pages, drop_running_lines
+from ragterm.engine.documents.pdf_layout import Line, OutlineEntry, Page, add_pages
+from ragterm.engine.documents.running_lines import drop_running_lines
 from ragterm.engine.types.errors import ParseError
 
 if TYPE_CHECKING:
@@ -28,14 +29,19 @@ _WIDE_GAP = 1.4
 _LINE = re.compile(rf"[^\r\n{MARK}]+{MARK}?|{MARK}")
 _SPACE = re.compile(r"[ \t\xa0]+")
 _NO_TITLE = re.compile(
-    r"(?:microsoft (?:word|powerpoint|excel)\b.*|untitled.*|\(?anonymous\)?|document\d*|"
+    r"(?:microsoft (?:word|powerpoint|excel)\b.*|untitled.*|\(?(?:anonymous|unspecified)\)?|document\d*|"
     r".*\.(?:docx?|pdf|tex|dvi|indd|qxd|rtf|odt|xlsx?|pptx?)|"
     r"[\W\d_]*|unbekannt|title|powerpoint presentation|slide \d+)",
     re.IGNORECASE,
 )
 _SYMBOLS = str.maketrans(
-    {"\uf0b7": "•", "\uf0a7": "▪", "\uf0d8": "➢", "\uf0fc": "✓", "\ufffe": MARK, "\uffff": "", "\xad": MARK}
+    {
+        **dict.fromkeys(map(chr, range(0xF8E5, 0xF8FF)), " "),  # Adobe's pieces of tall brackets
+        **{"\uf0b7": "•", "\uf0a7": "▪", "\uf0d8": "➢", "\uf0fc": "✓"},
+        **{"\ufffe": MARK, "\xad": MARK, "\uffff": " "},
+    }
 )
+"""One character for one, so that indices stay pdfium's."""
 _FIELDS = {"Author": "author", "Subject": "subject", "Keywords": "keywords", "CreationDate": "date"}
 _SCAN_HINT = "run text recognition on it (for example: ocrmypdf in.pdf out.pdf) and ingest the result"
 
@@ -90,7 +96,12 @@ def _parse(document: Any, data: bytes, path: Path) -> ParsedDocument:
     drop_running_lines(pages)
     add_pages(builder, pages, _outline(document, count))
     raw = document.get_metadata_dict(skip_empty=True)
-    metadata = {name: _date(raw[key]) if name == "date" else raw[key] for key, name in _FIELDS.items() if raw.get(key)}
+    metadata = {
+        name: _date(raw.get(key, "")) if name == "date" else raw[key]
+        for key, name in _FIELDS.items()
+        if usable_title(raw.get(key, "")) or name == "date"
+    }
+    metadata = {name: value for name, value in metadata.items() if value}
     title = usable_title(raw.get("Title", "")) or first_heading(builder) or path.stem
     return builder.finish(title=title, kind="pdf", parser="pypdfium2", pages=count, metadata=metadata)
 
@@ -144,10 +155,11 @@ def usable_title(title: str) -> str:
 
 
 def first_heading(builder: DocumentBuilder) -> str:
-    """The highest heading of the first page."""
+    """The highest heading of the first page, where it looks like a title rather than the start of chapter one."""
     headings = [b for b in builder.blocks if b.kind == "heading" and b.page == 1]
     best = min(headings, key=lambda b: b.level, default=None)
-    return builder.text[best.start : best.end] if best else ""
+    text = builder.text[best.start : best.end] if best else ""
+    return "" if text[:1].isdigit() or len(text) > 150 else text
 
 
 def _date(value: str) -> str:
@@ -194,8 +206,10 @@ def _lines(text_page: Any, count: int) -> Iterator[Line]:
         if end <= start:
             continue
         left, _, bottom, top = place(start)
-        _, right, last_bottom, _ = place(end - 1)
-        size = max(top - bottom, 1.0)
+        _, _, middle_bottom, middle_top = place((start + end) // 2)
+        _, right, last_bottom, last_top = place(end - 1)
+        # The first character may be a raised footnote mark, the last one an index: the middle of three heights is the line's.
+        size = max(sorted((top - bottom, middle_top - middle_bottom, last_top - last_bottom))[1], 1.0)
         if abs(last_bottom - bottom) > 3 * size:  # set vertically or turned: its width says nothing
             right = left
         cells: list[str] = []

@@ -23,7 +23,9 @@ GAP = "   "
 _BULLET = re.compile(r"(?:[•◦▪‣●○■□➢➤✓✔*–—-]|\(?(?:\d{1,2}|[a-z]|[ivx]{1,4})[.)])\s+\S")
 _NUMBER = re.compile(r"(\d{1,2}(?:\.\d{1,2})*)\.?\s+[^\W\d_]")
 _CAPTION = re.compile(r"(?:figure|fig\.|table|abbildung|tabelle)\s+\d", re.IGNORECASE)
-_DIGITS = re.compile(r"\d+")
+_LABEL = re.compile(
+    r"(?:(?:chapter|section|part|appendix|kapitel)\s+)?(?:\d{1,3}|[A-Z])(?:\.\d{1,3})*[.:)]?\s+", re.IGNORECASE
+)
 _SENTENCE_END = re.compile(r"[.!?:…][\"')\]”’]*$")
 
 
@@ -58,34 +60,6 @@ class OutlineEntry:
     title: str
     page: int
     top: float | None = None
-
-
-def drop_running_lines(pages: Sequence[Page]) -> int:
-    """Remove headers and footers: lines at the edge of a page that come back (digits apart) on at least half of the pages and at
-    least three. Returns how many lines went."""
-    if len(pages) < 3:
-        return 0
-    seen: Counter[tuple[str, int]] = Counter()
-    for page in pages:
-        seen.update({key for line in page.lines if (key := _edge_key(line, page))})
-    needed = max(3, len(pages) // 2)
-    running = {key for key, count in seen.items() if count >= needed}
-    # Facing pages alternate; the same words at the same height on a third of many pages are no coincidence either.
-    if len(pages) >= 12:
-        running |= {key for key, count in seen.items() if count >= len(pages) // 3 and not key[0].isspace()}
-    dropped = 0
-    for page in pages:
-        kept = [line for line in page.lines if _edge_key(line, page) not in running]
-        if kept:  # a page that holds nothing else is not furniture
-            dropped += len(page.lines) - len(kept)
-            page.lines = kept
-    return dropped
-
-
-def _edge_key(line: Line, page: Page) -> tuple[str, int] | None:
-    if page.height * 0.1 < line.bottom < page.height * 0.9 or len(line.text) > 150:
-        return None
-    return _DIGITS.sub("#", line.text.strip()), round(line.bottom / 6)
 
 
 def add_pages(builder: DocumentBuilder, pages: Sequence[Page], outline: Sequence[OutlineEntry]) -> None:
@@ -137,7 +111,12 @@ class _Writer:
                 at += taken
                 continue
             level = self._level(line)
-            if level:
+            following = lines[at + 1] if at + 1 < len(lines) else None
+            if level and following is not None and self._heads_table(line, following):
+                self._flush()
+                self.kind = "table"
+                self._append(line, "\n", GAP.join(line.cells))
+            elif level:
                 if not (
                     self.kind == "heading" and self.level == level and self.open and self._close_by(self.open[-1], line)
                 ):
@@ -157,6 +136,15 @@ class _Writer:
         self._flush()
         for entry in self.due:
             self.builder.sections.enter(min(entry.level, 6), entry.title)
+
+    def _heads_table(self, line: Line, following: Line) -> bool:
+        """Bold words of the body's size right above the rows of a table are its header, no heading."""
+        return (
+            line.size < 1.1 * self.body
+            and " " in line.text
+            and len(following.cells) > 1
+            and self._close_by(line, following)
+        )
 
     def _prose(self, line: Line) -> None:
         if self.kind in ("heading", "table"):
@@ -179,7 +167,7 @@ class _Writer:
     def _begins_block(self, previous: Line, line: Line) -> bool:
         if previous.text.endswith(MARK):
             return False
-        if abs(previous.size - line.size) > 0.15 * max(previous.size, line.size) and previous.bold != line.bold:
+        if abs(previous.size - line.size) > 0.12 * max(previous.size, line.size):
             return True
         if _BULLET.match(line.text) and self.kind != "list":
             return True
@@ -215,7 +203,7 @@ class _Writer:
             and starts
             and len(line.text) < 90
             and len(line.cells) == 1
-            and not line.text.endswith((".", ",", ";", ":"))
+            and not line.text.endswith((".", ",", ";"))
         ):
             number = _NUMBER.match(line.text)
             deepest = max(self.levels.values(), default=0)
@@ -232,10 +220,8 @@ class _Writer:
             for count in range(1, 4):
                 if at + count > len(self.page.lines) or not wanted:
                     break
-                text += _squeezed(self.page.lines[at + count - 1].text)
-                if text == wanted or (
-                    len(wanted) > 3 and text.endswith(wanted) and text.removesuffix(wanted).strip(".").isalnum()
-                ):
+                text += " " + self.page.lines[at + count - 1].text
+                if wanted in (_squeezed(text), _squeezed(_LABEL.sub("", text.strip(), count=1))):
                     self._flush()
                     self.kind, self.level = "heading", min(entry.level, 6)
                     for line in self.page.lines[at : at + count]:
@@ -244,7 +230,7 @@ class _Writer:
                     self.due.pop(0)
                     return count
             later = any(
-                _squeezed(line.text).endswith(wanted)
+                wanted in (_squeezed(line.text), _squeezed(_LABEL.sub("", line.text, count=1)))
                 for line in self.page.lines[at + 1 :]
                 if wanted and entry.page == self.page.number
             )

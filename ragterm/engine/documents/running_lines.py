@@ -1,0 +1,62 @@
+"""What a PDF repeats on every page: headers, footers, page numbers. They would cut sentences in two and match every query."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+
+from ragterm.engine.documents.pdf_layout import Line, Page
+
+_DIGITS = re.compile(r"\d+")
+_LONE_NUMBER = re.compile(
+    r"(?:(?:page|seite|p\.)\s*)?[-–—]?\s*\d{1,4}\s*[-–—]?(?:\s*(?:of|/|von)\s*\d{1,4})?", re.IGNORECASE
+)
+_FIRST_NUMBER = re.compile(r"(?:page\s+|seite\s+|[-–—]\s*)?(\d{1,4})(?=\s|$)", re.IGNORECASE)
+_LAST_NUMBER = re.compile(r"(?:^|[\s.|])(\d{1,4})\s*[-–—]?$")
+
+
+def drop_running_lines(pages: Sequence[Page]) -> int:
+    """Remove lines at the edges of pages that come back, digits apart, on at least half of the pages and at least three, or that
+    begin or end with a number which counts along with the pages ("41 2.3 Complexes"), and lone page numbers. A page
+    that holds nothing else keeps them. Returns how many lines went."""
+    seen: Counter[tuple[str, int]] = Counter()
+    offsets: Counter[int] = Counter()
+    for page in pages:
+        edge = [line for line in page.lines if _at_edge(line, page)]
+        seen.update({_key(line) for line in edge})
+        offsets.update({number - page.number for line in edge for number in _numbers(line)})
+    # Facing pages alternate: on long documents a third of the pages is no coincidence either.
+    needed = max(3, len(pages) // (3 if len(pages) >= 12 else 2))
+    counting = {offset for offset, count in offsets.items() if count >= max(3, len(pages) // 2)}
+    dropped = 0
+    for page in pages:
+        kept = [
+            line
+            for line in page.lines
+            if not _at_edge(line, page)
+            or not (
+                seen[_key(line)] >= needed
+                or any(number - page.number in counting for number in _numbers(line))
+                or _LONE_NUMBER.fullmatch(line.text.strip())
+            )
+        ]
+        if kept:
+            dropped += len(page.lines) - len(kept)
+            page.lines = kept
+    return dropped
+
+
+def _at_edge(line: Line, page: Page) -> bool:
+    return not page.height * 0.1 < line.bottom < page.height * 0.9 and len(line.text) <= 150
+
+
+def _key(line: Line) -> tuple[str, int]:
+    """A line's words and its height on the page, in steps of 6 points."""
+    return _DIGITS.sub("#", line.text.strip()), round(line.bottom / 6)
+
+
+def _numbers(line: Line) -> set[int]:
+    """The numbers at the two ends of a line."""
+    text = line.text.strip()
+    return {int(found.group(1)) for found in (_FIRST_NUMBER.match(text), _LAST_NUMBER.search(text)) if found}
