@@ -198,6 +198,25 @@ ACTIONS: tuple[Action, ...] = (
         "chat.new", "New conversation", "Forget this conversation (its traces stay)", "ctrl+l", "new", priority=True
     ),
     # Inspector
+    Action("inspector.query", "Query", "Type a query to inspect", "slash", "query", show=True),
+    Action("inspector.leave", "Back", "To the candidates; from the query to the table", "escape", "leave"),
+    Action("inspector.moves", "Before/after", "Both orders side by side: what the reranker moved", "b", "view('moves')", show=True),
+    Action("inspector.times", "Timings", "Where the time went, step by step", "t", "view('times')", show=True),
+    Action("inspector.history", "History", "The questions asked before", "h", "view('history')", show=True),
+    Action("inspector.sort", "Sort", "Sort by the next stage", "s", "sort"),
+    Action("inspector.mode", "Mode", "Search again: hybrid, dense only, keyword only", "m", "setting('mode')", show=True),
+    Action("inspector.fusion", "Fusion", "Search again: convex mixture or reciprocal ranks", "f", "setting('fusion')"),
+    Action("inspector.more", "More dense", "Search again with more weight on the dense scores", "plus,equals_sign", "setting('more')"),
+    Action("inspector.less", "Less dense", "Search again with less weight on the dense scores", "minus", "setting('less')"),
+    Action("inspector.rerank", "Reranker", "Search again with the next reranker, or none", "r", "setting('rerank')", show=True),
+    Action("inspector.depth", "Depth", "Search again: how many candidates each retriever lists", "d", "setting('depth')"),
+    Action("inspector.larger", "Larger k", "Keep more results", "greater_than_sign", "setting('larger')"),
+    Action("inspector.smaller", "Smaller k", "Keep fewer results", "less_than_sign", "setting('smaller')"),
+    Action("inspector.original", "As it was", "The trace as it was opened, before settings were changed", "o", "original"),
+    Action("inspector.walk", "Walk", "Show in Layers how the graph is searched for this query", "g", "walk"),
+    Action("inspector.prompt", "Prompt", "The exact text that the model received", "c", "show_prompt"),
+    Action("inspector.delete", "Delete", "Delete the chosen trace from the history", "x,delete", "delete_trace"),
+    Action("inspector.clear", "Delete all", "Delete every trace of this collection (asks by wanting the key twice)", "X", "delete_all"),
     # Layers
 )
 
