@@ -90,11 +90,12 @@ class JobQueue:
         return request
 
     def add(self, request: int, jobs: Iterable[NewJob]) -> None:
-        """More jobs of the same request; a file that it already holds is left as it is."""
+        """More jobs of the same request; a file that it already holds is done once more, its outcome then replaces the first."""
         with self._database.atomic() as connection:
             connection.executemany(
-                "INSERT OR IGNORE INTO jobs (request, operation, document_id, path, size, force, tries, state) "
-                "VALUES (?, ?, ?, ?, ?, ?, 0, 'waiting')",
+                "INSERT INTO jobs (request, operation, document_id, path, size, force, tries, state) "
+                "VALUES (?, ?, ?, ?, ?, ?, 0, 'waiting') ON CONFLICT (request, document_id) "
+                "DO UPDATE SET operation = excluded.operation, state = 'waiting', tries = 0, outcome = ''",
                 [(request, j.operation, j.document_id, path_in(j.path), j.size, j.force) for j in jobs],
             )
 
@@ -163,15 +164,22 @@ class JobQueue:
         with self._database.atomic() as connection:
             connection.executemany("DELETE FROM requests WHERE id = ?", [(request,) for request in requests])
 
-    def outcomes(self, requests: Sequence[int], after: int = 0) -> list[tuple[int, DocumentOutcome]]:
-        """(job id, outcome) of the finished jobs, those with an id above `after`, in the order of ids."""
+    def outcomes(self, requests: Sequence[int]) -> list[DocumentOutcome]:
+        """What became of the finished jobs of these requests, in the order they were queued."""
         marks = ", ".join("?" * len(requests))
         with self._database.reading() as connection:
             rows = connection.execute(
-                f"SELECT id, outcome FROM jobs WHERE state = 'done' AND id > ? AND request IN ({marks}) ORDER BY id",
-                (after, *requests),
+                f"SELECT outcome FROM jobs WHERE state = 'done' AND request IN ({marks}) ORDER BY id", tuple(requests)
             ).fetchall()
-        return [(number, outcome_from_json(text)) for number, text in rows]
+        return [outcome_from_json(text) for (text,) in rows]
+
+    def waiting_files(self) -> list[tuple[str, int]]:
+        """(path, bytes) of every job of an open request that is not done."""
+        with self._database.reading() as connection:
+            rows = connection.execute(
+                "SELECT path, size FROM jobs WHERE state != 'done' AND request IN (SELECT id FROM requests WHERE state = 'open')"
+            ).fetchall()
+        return [(path_out(path), size) for path, size in rows]
 
     def left(self, requests: Sequence[int] | None = None) -> tuple[int, int]:
         """(jobs, bytes) that are not done, of these requests or of all open ones."""

@@ -1,0 +1,10 @@
+"""From files to a searchable collection: survey, queue, parse, chunk, embed, one transaction per document, indexes.
+
+The queue lives in the store, so that a killed or cancelled ingest is continued where it stood.
+"""
+
+from ragterm.engine.ingest.audit import audit
+from ragterm.engine.ingest.rooms import IngestRooms, catch_up
+from ragterm.engine.ingest.run import ingest, reingest, remove_documents, resume, unfinished
+
+__all__ = ["IngestRooms", "audit", "catch_up", "ingest", "reingest", "remove_documents", "resume", "unfinished"]

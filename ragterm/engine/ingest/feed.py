@@ -1,0 +1,259 @@
+"""The feed of the embedder: one thread cuts documents into chunks, one embeds chunks across documents.
+
+The embedder never waits for a document to be complete: it takes whatever chunks are there, up to a window, sorts them by
+length so that a batch holds texts of about one length and no padding, and embeds them in slices of about half a second, so
+that a pause or a cancel is obeyed at once. A document is handed on when its last chunk is embedded.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from ragterm.engine.chunking import chunk_document
+from ragterm.engine.ingest.rooms import live_build
+from ragterm.engine.store import Build, CollectionStore, Job, PackedVersion, pack_version
+from ragterm.engine.store.values import text_hash
+from ragterm.engine.types.control import Control
+from ragterm.engine.types.documents import Chunk, Document, ParsedDocument
+from ragterm.engine.types.errors import ParseError, RagtermError
+from ragterm.engine.types.protocols import Embedder
+from ragterm.engine.types.settings import ChunkingSettings
+
+if TYPE_CHECKING:
+    from ragterm.engine.types.protocols import FloatArray
+
+log = logging.getLogger(__name__)
+
+WINDOW_CHUNKS = 384
+SLICE_TOKENS = 6000
+
+
+@dataclass(eq=False)
+class Work:
+    """One file on its way. `began` is by the monotonic clock; `before` says whether the document was indexed already."""
+
+    job: Job
+    began: float
+    size: int = 0
+    mtime_ns: int = 0
+    content_hash: str = ""
+    kind: str = ""
+    before: bool = False
+    rereads: int = 0
+    tries: int = 0
+    document: Document | None = None
+    packed: PackedVersion | None = None
+    hashes: dict[str, int] = field(default_factory=dict)
+    chunks: Sequence[Chunk] = ()
+    vectors: FloatArray | None = None
+    missing: int = 0
+    reused: int = 0
+
+
+@dataclass(frozen=True)
+class Warmed:
+    """The model is loaded and the build is there."""
+
+    build: Build
+    warning: str
+
+
+@dataclass(frozen=True)
+class Chunked:
+    work: Work
+    tokens: int
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    work: Work
+    error: ParseError
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """A slice is done: so many chunks and tokens; `complete` are the documents that lack nothing any more."""
+
+    chunks: int
+    tokens: int
+    complete: tuple[Work, ...]
+
+
+@dataclass(frozen=True)
+class Broken:
+    """The feed itself failed (no model, a damaged store): the ingest cannot go on."""
+
+    error: BaseException
+
+
+class EmbeddingFeed:
+    """`put` takes parsed files; `events` receives Warmed, Chunked, Unreadable, Embedded and Broken. `close()` ends both threads
+    after the slice in work."""
+
+    def __init__(
+        self,
+        store: CollectionStore,
+        load_embedder: Callable[[], Embedder],
+        chunking: ChunkingSettings,
+        control: Control,
+        events: queue.SimpleQueue[object],
+    ) -> None:
+        self._store = store
+        self._load_embedder = load_embedder
+        self._settings = chunking
+        self._control = control
+        self._events = events
+        self._parsed: queue.SimpleQueue[tuple[Work, ParsedDocument] | None] = queue.SimpleQueue()
+        self._pending: deque[tuple[Work, int]] = deque()
+        self._there = threading.Condition()
+        self._closed = False
+        self._embedder: Embedder | None = None
+        self._build: Build | None = None
+        self._threads = [
+            threading.Thread(target=self._guarded, args=(work,), name=name, daemon=True)
+            for work, name in ((self._chunk_all, "ragterm-chunk"), (self._embed_all, "ragterm-embed"))
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def put(self, work: Work, parsed: ParsedDocument) -> None:
+        self._parsed.put((work, parsed))
+
+    def backlog(self) -> int:
+        """Chunks that wait for the embedder."""
+        return len(self._pending)
+
+    def close(self) -> None:
+        with self._there:
+            self._closed = True
+            self._there.notify_all()
+        self._parsed.put(None)
+        for thread in self._threads:
+            thread.join()
+
+    def _guarded(self, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except BaseException as error:  # noqa: BLE001 - a thread's boundary: the conductor raises it again
+            self._events.put(Broken(error))
+
+    # Chunking
+
+    def _chunk_all(self) -> None:
+        embedder = self._load_embedder()
+        build, warning = live_build(self._store, embedder, self._settings)
+        self._embedder, self._build = embedder, build
+        self._events.put(Warmed(build, warning))
+        while (item := self._parsed.get()) is not None and not self._closed:
+            work, parsed = item
+            try:
+                self._chunk(work, parsed, embedder, build)
+            except ParseError as error:
+                self._events.put(Unreadable(work, error))
+            except RagtermError:
+                raise
+            except Exception as error:
+                # One odd text must cost its own row in the ledger, not the whole ingest.
+                log.exception("chunking %s failed", work.job.path)
+                hint = "report it, with the file if you can"
+                self._events.put(
+                    Unreadable(work, ParseError("The text cannot be cut", repr(error), hint, stage="chunk"))
+                )
+
+    def _chunk(self, work: Work, parsed: ParsedDocument, embedder: Embedder, build: Build) -> None:
+        import numpy as np
+
+        document = Document(
+            id=work.job.document_id,
+            path=work.job.path,
+            title=parsed.title,
+            kind=parsed.kind,
+            content_hash=work.content_hash,
+            text=parsed.text,
+            blocks=parsed.blocks,
+            pages=parsed.pages,
+            parser=parsed.parser,
+            metadata=parsed.metadata,
+            warnings=parsed.warnings,
+        )
+        chunks = chunk_document(document, build.id, embedder.tokenizer, build.chunking, embedder.max_tokens)
+        if not chunks:
+            hint = (
+                "a scan needs text recognition (OCR) first"
+                if parsed.kind == "pdf"
+                else "open it and see whether it has text"
+            )
+            raise ParseError("No usable text", f"{parsed.kind} file without words", hint)
+        texts = [chunk.embedding_text for chunk in chunks]
+        known = self._store.chunks.vectors_of_texts(texts, build.model_id)
+        vectors = np.zeros((len(chunks), embedder.dimensions), dtype=np.float32)
+        missing = []
+        for number, text in enumerate(texts):
+            if text in known:
+                vectors[number] = known[text]
+            else:
+                missing.append(number)
+        work.document, work.chunks, work.vectors = document, chunks, vectors
+        work.packed, work.hashes = pack_version(document), {text: text_hash(text) for text in set(texts)}
+        work.missing, work.reused = len(missing), len(chunks) - len(missing)
+        self._events.put(Chunked(work, sum(chunks[number].tokens for number in missing)))
+        if not missing:
+            self._events.put(Embedded(work.reused, 0, (work,)))
+            return
+        with self._there:
+            self._pending.extend((work, number) for number in missing)
+            self._there.notify()
+
+    # Embedding
+
+    def _embed_all(self) -> None:
+        while window := self._window():
+            window.sort(key=lambda item: item[0].chunks[item[1]].tokens)
+            for piece in _slices(window):
+                while self._control.paused and not self._closed:
+                    time.sleep(0.05)
+                if self._closed or self._control.cancelled:
+                    return
+                self._embed(piece)
+
+    def _window(self) -> list[tuple[Work, int]]:
+        with self._there:
+            self._there.wait_for(lambda: self._pending or self._closed)
+            if self._closed:
+                return []
+            return [self._pending.popleft() for _ in range(min(WINDOW_CHUNKS, len(self._pending)))]
+
+    def _embed(self, piece: Sequence[tuple[Work, int]]) -> None:
+        assert self._embedder is not None
+        vectors = self._embedder.embed_documents([work.chunks[number].embedding_text for work, number in piece])
+        complete = []
+        reused = 0
+        for (work, number), vector in zip(piece, vectors, strict=True):
+            assert work.vectors is not None
+            work.vectors[number] = vector
+            work.missing -= 1
+            if work.missing == 0:
+                complete.append(work)
+                reused += work.reused
+        tokens = sum(work.chunks[number].tokens for work, number in piece)
+        self._events.put(Embedded(len(piece) + reused, tokens, tuple(complete)))
+
+
+def _slices(window: Sequence[tuple[Work, int]]) -> list[Sequence[tuple[Work, int]]]:
+    """Cut a window into pieces of about SLICE_TOKENS."""
+    pieces, start, tokens = [], 0, 0
+    for at, (work, number) in enumerate(window):
+        size = work.chunks[number].tokens
+        if at > start and tokens + size > SLICE_TOKENS:
+            pieces.append(window[start:at])
+            start, tokens = at, 0
+        tokens += size
+    pieces.append(window[start:])
+    return pieces
