@@ -49,6 +49,7 @@ class RagtermApp(ThemeChoice, Offers, App[None], inherit_bindings=False):
     BINDINGS: ClassVar[list[Any]] = bindings("app")
     COMMANDS = {_commands}  # noqa: RUF012
     HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]]] = [(0, "-narrow"), (100, "-normal"), (150, "-wide")]
+    VERTICAL_BREAKPOINTS: ClassVar[list[tuple[int, str]]] = [(0, "-short"), (36, "-tall")]
     DEFAULT_CSS = "RagtermApp #panes { height: 1fr; }"
 
     def __init__(self, bridge: Bridge, *, paths: tuple[str, ...] = (), first: str = "") -> None:

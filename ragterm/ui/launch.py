@@ -44,7 +44,9 @@ def run_app(paths: Sequence[str] = (), home: Path | None = None, *, settings: Se
             bridge.close()
     if app.return_code:
         failure = getattr(app, "_exception", None)
-        print(f"ragterm stopped: {type(failure).__name__}: {failure}" if failure else "ragterm stopped", file=sys.stderr)
+        print(
+            f"ragterm stopped: {type(failure).__name__}: {failure}" if failure else "ragterm stopped", file=sys.stderr
+        )
         print(f"what happened is in {log}", file=sys.stderr)
     return app.return_code or 0
 
@@ -79,9 +81,8 @@ def screen_to_itself(log: Path) -> Iterator[None]:
     os.dup2(file.fileno(), 1)
     file.close()
     screen = os.fdopen(drawn_on, "w", encoding="utf-8", errors="replace", newline="")
-    sys.__stderr__ = screen  # type: ignore[misc,assignment]
-    if sys.platform == "win32":  # the Windows driver draws on standard output
-        sys.__stdout__ = screen  # type: ignore[misc,assignment]
+    # Both: the size of the terminal is asked of `__stdout__` (and of 80 x 24 it would be said where that is a file).
+    sys.__stderr__ = sys.__stdout__ = screen  # type: ignore[misc,assignment]
     try:
         yield
     finally:

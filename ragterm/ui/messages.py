@@ -25,22 +25,26 @@ if TYPE_CHECKING:
 class News(Message, bubble=False):
     """Something happened in the engine. Sent by `Bridge.publish`, each listener gets a copy of its own."""
 
+    def __init_subclass__(cls) -> None:
+        # Textual resets `bubble` for every subclass; news that bubbled would reach the app once more from each pane.
+        super().__init_subclass__(bubble=False)
 
-@dataclass(eq=False)
+
+@dataclass(eq=False, repr=False)
 class EngineOpened(News):
     """The engine is there. `home` is its folder."""
 
     home: str
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class WarmingProgressed(News):
     """Models and indexes are being reached in the background; `text` says which."""
 
     text: str
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class EngineWarmed(News):
     """Everything that can be warm is warm. `llm` is the model that answers, `notice` why it is not another one."""
 
@@ -49,7 +53,7 @@ class EngineWarmed(News):
     hint: str = ""
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class WorkBroke(News):
     """Background work named `work` ("warm", "list") failed; the app shows it."""
 
@@ -57,21 +61,21 @@ class WorkBroke(News):
     error: Exception
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class CollectionChanged(News):
     """Another collection is the current one."""
 
     name: str
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class DocumentsChanged(News):
     """Documents were added to, updated in or removed from `collection`: what was read from it is stale."""
 
     collection: str
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class DocumentsListed(News):
     """The collections, and the documents of the one named `collection`."""
 
@@ -80,23 +84,23 @@ class DocumentsListed(News):
     documents: tuple[DocumentRow, ...]
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class IngestStarted(News):
     collection: str
     roots: tuple[str, ...] = ()
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class IngestProgressed(News):
     progress: IngestProgress
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class IngestFinished(News):
     report: IngestReport
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class IngestBroke(News):
     """The ingest as a whole ended with an error (one document that fails is an outcome, not this)."""
 
@@ -104,7 +108,7 @@ class IngestBroke(News):
     error: Exception
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class QuestionStarted(News):
     """A question is under way. `number` counts the questions of this session; events of a question carry it."""
 
@@ -112,7 +116,7 @@ class QuestionStarted(News):
     question: str
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class AnswerEventArrived(News):
     """StageDone, AnswerStarted, TextDelta or AnswerReady of question `number`."""
 
@@ -120,7 +124,7 @@ class AnswerEventArrived(News):
     event: AskEvent
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class AnswerBroke(News):
     """The question ended with an error; `error` is a RagtermError (`Cancelled` too) or something unforeseen."""
 
@@ -128,7 +132,7 @@ class AnswerBroke(News):
     error: Exception
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class LimitChanged(News):
     """Questions now look only into these documents (None: all): the app's answer to `QuestionLimited`."""
 
@@ -136,7 +140,7 @@ class LimitChanged(News):
     titles: tuple[str, ...] = ()
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class TraceShown(News):
     """The inspector (and layers) should show this trace: the app's answer to `TraceOpened`."""
 
@@ -146,7 +150,7 @@ class TraceShown(News):
 # --- Wishes: from a widget up to the app. -----------------------------------------------------------------------------------
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class QuestionAsked(Message):
     """The user asked; `documents` limits the question to these document ids."""
 
@@ -154,7 +158,7 @@ class QuestionAsked(Message):
     documents: tuple[str, ...] | None = None
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class TraceOpened(Message):
     """The user wants to see this trace; the app shows the pane named `pane` with it."""
 
@@ -162,7 +166,7 @@ class TraceOpened(Message):
     pane: str = "inspector"
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class SourceRequested(Message):
     """The user wants to read a source: a citation, or a chunk, or a document at a span `start`:`end`.
 
@@ -176,21 +180,21 @@ class SourceRequested(Message):
     collection: str = ""
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class PathsDropped(Message):
     """Files or folders were dropped, pasted or typed: the app surveys them and asks once."""
 
     paths: tuple[str, ...]
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class PaneRequested(Message):
     """Show the pane "documents", "chat", "inspector" or "layers"."""
 
     name: str
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class ErrorArose(Message):
     """Something failed where a person should see it."""
 
@@ -198,7 +202,7 @@ class ErrorArose(Message):
     doing: str = ""
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class QuestionLimited(Message):
     """From now on questions look only into these documents (None: all of the collection). `titles` are for the reader."""
 

@@ -4,9 +4,10 @@ the ledger of the ingest. An empty collection teaches how to fill it.
 
 from __future__ import annotations
 
+import re
 import time
 from pathlib import Path, PurePath
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import events, on
 from textual.app import ComposeResult
@@ -16,7 +17,6 @@ from textual.timer import Timer
 from textual.widgets import Button, Input, OptionList, Static
 from textual.widgets.option_list import Option
 
-from ragterm.engine.types.documents import Document, DocumentRow
 from ragterm.engine.types.errors import RagtermError
 from ragterm.resources import shipped
 from ragterm.ui import messages
@@ -27,6 +27,10 @@ from ragterm.ui.safe_text import line
 from ragterm.ui.widgets.document_card import card
 from ragterm.ui.widgets.ledger import IngestLedger
 from ragterm.ui.widgets.row_table import Cells, Column, RowTable
+from ragterm.ui.wording import counted
+
+if TYPE_CHECKING:
+    from ragterm.engine.types.documents import Document, DocumentRow
 
 COLUMNS = (
     Column("state", "state", 11),
@@ -59,14 +63,19 @@ def cells_of(row: DocumentRow) -> Cells:
     }
 
 
+def natural(text: str) -> list[tuple[int, int, str]]:
+    """A sort key in which "page 9" comes before "page 10"."""
+    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in re.split(r"(\d+)", text.casefold())]
+
+
 SORT_KEYS: dict[str, Any] = {
-    "title": lambda row: (row.title or row.path).casefold(),
+    "title": lambda row: natural(row.title or row.path),
     "state": lambda row: ("failed", "skipped", "duplicate", "indexed").index(row.state),
     "kind": lambda row: row.kind,
     "pages": lambda row: row.pages or 0,
     "chunks": lambda row: row.chunks,
     "warnings": lambda row: len(row.warnings),
-    "path": lambda row: row.path.casefold(),
+    "path": lambda row: natural(row.path),
 }
 
 
@@ -76,23 +85,37 @@ class DocumentsPane(Pane):
         "terminal to add its files; the originals are only read, never changed."
     )
     scope = "documents"
+    SCOPED_CSS = False  # the rules for narrow and wide screens begin at the screen
     BINDINGS: ClassVar[list[Any]] = bindings("documents")
-    DEFAULT_CSS = """ DocumentsPane { layout: horizontal; } DocumentsPane #side { width: 27; padding: 0 1;
-    border: round $border-blurred; border-title-color: $text-muted; } DocumentsPane #side:focus-within { border:
-    round $border; border-title-color: $accent; } DocumentsPane #collections { height: 1fr; border: none;
-    padding: 0; background: transparent; } DocumentsPane #main { width: 1fr; } DocumentsPane #list { height:
-    1fr; padding: 0 1; border: round $border-blurred; border-title-color: $text-muted; } DocumentsPane
-    #list:focus-within { border: round $border; border-title-color: $accent; } DocumentsPane #filter { height:
-    1; border: none; padding: 0; margin: 0 0 0 2; background: transparent; } DocumentsPane #table { height: 1fr;
-    } DocumentsPane #detail { height: 11; padding: 0 1; border: round $border-blurred; border-title-color:
-    $text-muted; scrollbar-size-vertical: 1; } DocumentsPane #detail:focus { border: round $border;
-    border-title-color: $accent; } DocumentsPane #detail > Static { height: auto; } DocumentsPane #ledger {
-    display: none; } DocumentsPane.-ledger #ledger { display: block; } DocumentsPane #empty { display: none;
-    height: 1fr; align: center middle; } DocumentsPane #empty > Static { width: 64; max-width: 96%; height:
-    auto; } DocumentsPane #empty > Button { margin: 1 0 0 0; } DocumentsPane.-empty #empty { display: block; }
+    DEFAULT_CSS = """
+    DocumentsPane { layout: horizontal; }
+    DocumentsPane #side { width: 27; padding: 0 1; border: round $border-blurred; border-title-color: $text-muted; }
+    DocumentsPane #side:focus-within { border: round $border; border-title-color: $accent; }
+    DocumentsPane #collections { height: 1fr; border: none; padding: 0; background: transparent; }
+    DocumentsPane #main { width: 1fr; }
+    DocumentsPane #left { width: 1fr; height: 1fr; }
+    DocumentsPane #list { height: 1fr; padding: 0 1; border: round $border-blurred; border-title-color: $text-muted; }
+    DocumentsPane #list:focus-within { border: round $border; border-title-color: $accent; }
+    DocumentsPane #filter { height: 1; border: none; padding: 0; margin: 0 0 0 2; background: transparent; }
+    DocumentsPane #table { height: 1fr; }
+    DocumentsPane #detail { height: 11; padding: 0 1; border: round $border-blurred; border-title-color: $text-muted; }
+    DocumentsPane #detail { scrollbar-size-vertical: 1; }
+    DocumentsPane #detail:focus { border: round $border; border-title-color: $accent; }
+    DocumentsPane #detail > Static { height: auto; }
+    DocumentsPane #ledger { display: none; }
+    DocumentsPane.-ledger #ledger { display: block; }
+    DocumentsPane #empty { display: none; height: 1fr; align: center middle; }
+    DocumentsPane #empty > Static { width: 64; max-width: 96%; height: auto; }
+    DocumentsPane #empty > Button { margin: 1 0 0 0; }
+    DocumentsPane.-empty #empty { display: block; }
     DocumentsPane.-empty #filter, DocumentsPane.-empty #table, DocumentsPane.-empty #detail { display: none; }
-    .-narrow DocumentsPane #side { display: none; } .-wide DocumentsPane #main { layout: horizontal; } .-wide
-    DocumentsPane #detail { width: 52; height: 100%; }
+    .-narrow DocumentsPane #side { display: none; }
+    .-short DocumentsPane #detail { height: 9; }
+    .-short DocumentsPane.-ledger #detail { display: none; }
+    .-wide DocumentsPane #main { layout: horizontal; }
+    .-wide DocumentsPane #detail { width: 52; height: 100%; }
+    .-wide DocumentsPane.-ledger #detail { display: block; }
+    .-wide DocumentsPane.-empty #detail { display: none; }
     """
 
     def __init__(self, bridge: Bridge) -> None:
@@ -163,7 +186,7 @@ class DocumentsPane(Pane):
                 Content.assemble(
                     (mark, "$accent"),
                     line(one.name),
-                    (f"\n  {one.documents:,} documents, {one.chunks:,} chunks", "$text-muted"),
+                    (f"\n  {counted(one.documents, 'document')}", "$text-muted"),
                 )
             )
         self._collections = names

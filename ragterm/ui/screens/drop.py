@@ -17,20 +17,7 @@ from ragterm.engine.types.ingesting import Survey
 from ragterm.ui.actions import bindings
 from ragterm.ui.safe_text import line, shorten
 from ragterm.ui.screens.dialogs import dialog_css
-
-
-def size(count: int) -> str:
-    """Bytes as a person says them: "812 B", "14 kB", "3.1 MB"."""
-    value = float(count)
-    for unit in ("B", "kB", "MB", "GB"):
-        if value < 1000 or unit == "GB":
-            return f"{value:.1f} {unit}" if unit in ("MB", "GB") and value < 100 else f"{value:.0f} {unit}"
-        value /= 1000
-    return ""
-
-
-def counted(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" + ("" if number == 1 else "s")
+from ragterm.ui.wording import counted, size
 
 
 def headline(survey: Survey) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.app import ComposeResult
@@ -65,14 +66,17 @@ class HelpScreen(ModalScreen[None]):
         self.heading, self.purpose, self.groups = title, purpose, groups
 
     def compose(self) -> ComposeResult:
-        widest = max((len(keys) for _, rows in self.groups for keys, _, _ in rows), default=8)
+        room = max(30, min(84, self.app.size.width * 96 // 100) - 8)
+        widest = min(16, max((len(keys) for _, rows in self.groups for keys, _, _ in rows), default=8))
         parts: list[Any] = [self.purpose, "\n"] if self.purpose else []
         for heading, rows in self.groups:
             parts.append((f"\n{heading}\n", "bold $accent"))
             for keys, label, tooltip in rows:
-                parts.append((f"  {keys:<{widest}}  ", "bold $primary"))
-                parts.append(label)
-                parts.append((f"  {tooltip}\n" if tooltip and tooltip != label else "\n", "$text-muted"))
+                said = f"{label}: {tooltip}" if tooltip and tooltip != label else label
+                lines = textwrap.wrap(said, room - widest - 3) or [""]
+                parts.append((f"{keys:>{widest}}  ", "bold $primary"))
+                for number, one in enumerate(lines):
+                    parts.append((" " * (widest + 2) if number else "") + one + "\n")
         with Vertical(classes="dialog") as dialog:
             dialog.border_title = Content(self.heading)
             dialog.border_subtitle = Content("Esc closes")

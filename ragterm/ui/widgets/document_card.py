@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from textual.content import Content
 
-from ragterm.engine.types.documents import Document, DocumentRow
 from ragterm.ui.safe_text import line, plain
-from ragterm.ui.screens.drop import counted, size
+from ragterm.ui.wording import counted, size
+
+if TYPE_CHECKING:
+    from ragterm.engine.types.documents import Document, DocumentRow
 
 FIRST_CHARACTERS = 1200
 

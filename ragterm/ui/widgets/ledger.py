@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import PurePath
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from rich.segment import Segment
 from textual.app import ComposeResult
@@ -20,9 +20,12 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 from textual.widgets import Static
 
-from ragterm.engine.types.ingesting import DocumentOutcome, IngestProgress, IngestReport
 from ragterm.ui.safe_text import line
 from ragterm.ui.widgets.row_table import fit
+from ragterm.ui.wording import duration
+
+if TYPE_CHECKING:
+    from ragterm.engine.types.ingesting import DocumentOutcome, IngestProgress, IngestReport
 
 GLYPHS = {
     "added": ("✓", "good"),
@@ -45,16 +48,6 @@ STAGES = {
 }
 
 
-def duration(seconds: float) -> str:
-    """How a person says it: "8 s", "1 min 20 s", "2 h 5 min"."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
-
-
 def bar(fraction: float, width: int) -> tuple[str, str]:
     """A bar of `width` cells in half-cell steps: (what is done, what is left)."""
     halves = round(min(max(fraction, 0.0), 1.0) * width * 2)
@@ -70,6 +63,7 @@ class LedgerLog(ScrollView, can_focus=True):
     LedgerLog {
         overflow-x: hidden;
         overflow-y: auto;
+        scrollbar-gutter: stable;
         scrollbar-size-vertical: 1;
         background: transparent;
         & > .ledger--good { color: $success; }
@@ -216,32 +210,34 @@ class IngestLedger(Vertical):
         if self._report is not None:
             self.head.update(summary(self._report))
         elif self._last is not None:
-            self.head.update(progress_head(self._last, max(20, self.size.width), self.failed, paused=paused))
+            self.head.update(progress_head(self._last, max(20, self.head.size.width), self.failed, paused=paused))
 
 
 def progress_head(progress: IngestProgress, width: int, failed: int = 0, *, paused: bool = False) -> Content:
-    """Two lines: the bar with its figures; the stage with its file."""
+    """Two lines: the bar with the count of files; the stage with its file, how fast, and how long still."""
     total = progress.files_total
     fraction = progress.files_done / total if total else 0.0
-    figures = f" {progress.files_done:,}/{total:,} files" if total else ""
+    figures = f"  {progress.files_done:,} of {total:,} files" if total else ""
+    bad = f" · {failed:,} failed" if failed else ""
+    done, left = bar(fraction, max(8, width - len(figures) - len(bad)))
     details: list[str] = []
     if progress.chunks_done:
         details.append(f"{progress.chunks_done:,} chunks")
-    if progress.chunks_per_second:
+    if progress.chunks_per_second and not paused:
         details.append(f"{progress.chunks_per_second:.0f} chunks/s")
     if progress.seconds_left is not None and not paused:
         details.append(f"about {duration(progress.seconds_left)} left")
-    tail = "".join(f" · {one}" for one in details)
-    said = figures + (tail if width >= 76 else "".join(f" · {one}" for one in details[-1:]))
-    bad = f" · {failed} failed" if failed else ""
-    done, left = bar(fraction, max(8, min(40, width - len(said) - len(bad) - 2)))
+    elif progress.seconds >= 1:
+        details.append(f"{duration(progress.seconds)} so far")
     stage = "paused" if paused else STAGES.get(progress.stage, progress.stage)
-    second: list[Any] = [(stage, "$warning" if stage == "paused" else "$accent"), "  "]
-    if progress.message:
-        second.append((line(progress.message), "$text-muted"))
-    elif progress.path:
-        second.append((line(PurePath(progress.path).name), "$text-muted"))
-    return Content.assemble((done, "$primary"), (left, "$border-blurred"), said, (bad, "$error"), "\n", *second)
+    tone = "$warning" if stage == "paused" else "$accent"
+    doing = line(progress.message) if progress.message else line(PurePath(progress.path).name)
+    said = " · ".join(details)
+    room = max(0, width - len(stage) - 2 - len(said) - 2)
+    return Content.assemble(
+        (done, "$primary"), (left, "$border-blurred"), figures, (bad, "$error"), "\n",
+        (stage, tone), "  ", (fit(doing, room), "$text-muted"), "  ", said,
+    )  # fmt: skip
 
 
 def summary(report: IngestReport) -> Content:
