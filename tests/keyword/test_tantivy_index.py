@@ -274,6 +274,16 @@ def test_a_damaged_folder_reads_as_empty_and_is_built_anew(tmp_path: Path, damag
         assert (reader.generation, reader.chunks, [key for key, _ in reader.search("alpha", 5)]) == (13, 1, [3])
 
 
+def test_an_index_of_another_store_is_built_anew(tmp_path: Path) -> None:
+    own = TantivyIndex(tmp_path / "k", identity="store 1")
+    own.apply(IndexChanges([entry(1, "alpha")], [], 5))
+    assert TantivyIndex(tmp_path / "k", identity="store 1").generation == 5
+    other = TantivyIndex(tmp_path / "k", identity="store 2")
+    assert (other.generation, other.search("alpha", 5)) == (0, [])
+    other.apply(IndexChanges([entry(1, "bravo")], [], 2))
+    assert (other.generation, other.search("alpha", 5), other.chunks) == (2, [], 1)
+
+
 def test_bytes_that_rot_never_give_a_crash(tmp_path: Path) -> None:
     """Wherever one byte of a segment turns, a search answers or raises StoreError; afterwards the index can be built anew."""
     folder = tmp_path / "k"

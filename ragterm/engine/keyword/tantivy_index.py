@@ -43,11 +43,13 @@ class TantivyIndex:
 
     Any number of processes read; the one that holds the collection's indexer lock calls `apply`. A folder that is missing,
     damaged or of another format reads as empty with `generation` 0, and the next `apply` builds it anew: the caller then
-    hands over everything, as it does for any index that is at generation 0.
+    hands over everything, as it does for any index that is at generation 0. So does one that was made under another
+    `identity`, which names the store that gave out the keys: a folder copied in from elsewhere numbers other chunks.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, identity: str = "") -> None:
         self._folder = folder
+        self._identity = identity
         self._guard = threading.RLock()  # opening, reloading
         self._writing = threading.RLock()  # one writer per process; never taken by a search
         self._index: tantivy.Index | None = None
@@ -205,7 +207,7 @@ class TantivyIndex:
                 return self._searcher
             self._searcher_mark = mark
             try:
-                generation = _read_mark(self._folder / _MARK)
+                generation = _read_mark(self._folder / _MARK, self._identity)
                 if self._index is None:
                     self._index = self._open_index(create=False)
                 self._index.reload()
@@ -271,7 +273,7 @@ class TantivyIndex:
         mark = self._folder / _MARK
         aside = self._folder / f"{_MARK}.{os.getpid()}"
         with aside.open("w", encoding="utf-8") as file:
-            json.dump({"format": FORMAT, "generation": generation}, file)
+            json.dump({"format": FORMAT, "identity": self._identity, "generation": generation}, file)
         aside.replace(mark)
 
     def _forget(self) -> None:
@@ -313,11 +315,13 @@ def _both(scored: tantivy.Query, limit: tantivy.Query) -> tantivy.Query:
     return tantivy.Query.boolean_query([(must, scored), (must, tantivy.Query.const_score_query(limit, 0.0))])
 
 
-def _read_mark(path: Path) -> int:
-    """Raises ValueError when the index is of another format."""
+def _read_mark(path: Path, identity: str) -> int:
+    """The generation. Raises ValueError when the index is of another format or another store."""
     data = json.loads(path.read_text(encoding="utf-8"))
     if not isinstance(data, dict) or data.get("format") != FORMAT or not isinstance(data.get("generation"), int):
         raise ValueError(f"its format is not {FORMAT}")
+    if data.get("identity") != identity:
+        raise ValueError("it belongs to another collection")
     return int(data["generation"])
 
 
