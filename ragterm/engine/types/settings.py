@@ -11,7 +11,7 @@ from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from ragterm.engine.types.errors import ConfigError
-from ragterm.engine.types.tracing import Fusion, SearchMode
+from ragterm.engine.types.modes import Fusion, SearchMode
 
 
 @dataclass(frozen=True, slots=True)

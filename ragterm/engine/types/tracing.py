@@ -8,11 +8,10 @@ from typing import Literal
 
 from ragterm.engine.types.answers import Answer
 from ragterm.engine.types.documents import Chunk
+from ragterm.engine.types.modes import Fusion, SearchMode
 
 StageName = Literal["dense", "keyword", "fused", "rerank"]
 STAGES: tuple[StageName, ...] = ("dense", "keyword", "fused", "rerank")
-SearchMode = Literal["hybrid", "dense", "keyword"]
-Fusion = Literal["convex", "rrf"]
 
 
 @dataclass(frozen=True, slots=True)

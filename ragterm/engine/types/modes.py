@@ -1,0 +1,9 @@
+"""The ways in which one can search: words that settings and traces share, apart from both so that reading a configuration
+does not build every value type."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+SearchMode = Literal["hybrid", "dense", "keyword"]
+Fusion = Literal["convex", "rrf"]
