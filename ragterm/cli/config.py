@@ -26,7 +26,7 @@ def command(context: click.Context) -> None:
 @global_options
 @click.pass_obj
 def show(options: Globals) -> None:
-    from ragterm.engine.engine import home_folder
+    from ragterm.engine.home import home_folder
 
     home = home_folder(options.home)
     data = settings_as_dict(options.settings())

@@ -43,7 +43,7 @@ class Globals:
     overrides: tuple[str, ...] = ()
 
     def settings(self) -> Settings:
-        from ragterm.engine.engine import home_folder
+        from ragterm.engine.home import home_folder
         from ragterm.engine.types.settings import load_settings, with_setting
 
         settings = load_settings(home_folder(self.home) / "config.toml")
