@@ -8,7 +8,7 @@ when they run, so that `ragterm --help` costs no more than click.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -158,25 +158,26 @@ def _launch(context: click.Context, paths: tuple[str, ...]) -> None:
     context.exit(run_app([str(Path(p).expanduser()) for p in paths], options.home, settings=options.settings()))
 
 
-def main() -> None:
-    """Run and leave with the contract's exit code."""
+def main(args: Sequence[str] | None = None) -> None:
+    """Run (`args`: the command line without the program's name; None: this process's) and leave with the contract's exit code."""
     from ragterm.cli.output import fail
 
-    state = Globals()
+    args = sys.argv[1:] if args is None else list(args)
+    state = Globals(as_json="--json" in args)
     try:
-        code = group.main(standalone_mode=False, obj=state)
+        code = group.main(args, standalone_mode=False, obj=state)
     except click.exceptions.Exit as error:
         code = error.exit_code
     except click.Abort:
         code = 130
     except click.ClickException as error:
-        if state.as_json or "--json" in sys.argv:
+        if state.as_json:
             fail(UsageError("Wrong usage", error.format_message(), "see `ragterm --help`"), True)
         else:
             error.show()
         code = 2
     except (RagtermError, ConfigError) as error:
-        fail(error, state.as_json or "--json" in sys.argv)
+        fail(error, state.as_json)
         code = error.exit_code
     except KeyboardInterrupt:
         code = 130
