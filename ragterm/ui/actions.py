@@ -200,24 +200,74 @@ ACTIONS: tuple[Action, ...] = (
     # Inspector
     Action("inspector.query", "Query", "Type a query to inspect", "slash", "query", show=True),
     Action("inspector.leave", "Back", "To the candidates; from the query to the table", "escape", "leave"),
-    Action("inspector.moves", "Before/after", "Both orders side by side: what the reranker moved", "b", "view('moves')", show=True),
+    Action(
+        "inspector.moves",
+        "Before/after",
+        "Both orders side by side: what the reranker moved",
+        "b",
+        "view('moves')",
+        show=True,
+    ),
     Action("inspector.times", "Timings", "Where the time went, step by step", "t", "view('times')", show=True),
     Action("inspector.history", "History", "The questions asked before", "h", "view('history')", show=True),
     Action("inspector.sort", "Sort", "Sort by the next stage", "s", "sort"),
-    Action("inspector.mode", "Mode", "Search again: hybrid, dense only, keyword only", "m", "setting('mode')", show=True),
+    Action(
+        "inspector.mode", "Mode", "Search again: hybrid, dense only, keyword only", "m", "setting('mode')", show=True
+    ),
     Action("inspector.fusion", "Fusion", "Search again: convex mixture or reciprocal ranks", "f", "setting('fusion')"),
-    Action("inspector.more", "More dense", "Search again with more weight on the dense scores", "plus,equals_sign", "setting('more')"),
-    Action("inspector.less", "Less dense", "Search again with less weight on the dense scores", "minus", "setting('less')"),
-    Action("inspector.rerank", "Reranker", "Search again with the next reranker, or none", "r", "setting('rerank')", show=True),
-    Action("inspector.depth", "Depth", "Search again: how many candidates each retriever lists", "d", "setting('depth')"),
+    Action(
+        "inspector.more",
+        "More dense",
+        "Search again with more weight on the dense scores",
+        "plus,equals_sign",
+        "setting('more')",
+    ),
+    Action(
+        "inspector.less", "Less dense", "Search again with less weight on the dense scores", "minus", "setting('less')"
+    ),
+    Action(
+        "inspector.rerank",
+        "Reranker",
+        "Search again with the next reranker, or none",
+        "r",
+        "setting('rerank')",
+        show=True,
+    ),
+    Action(
+        "inspector.depth", "Depth", "Search again: how many candidates each retriever lists", "d", "setting('depth')"
+    ),
     Action("inspector.larger", "Larger k", "Keep more results", "greater_than_sign", "setting('larger')"),
     Action("inspector.smaller", "Smaller k", "Keep fewer results", "less_than_sign", "setting('smaller')"),
-    Action("inspector.original", "As it was", "The trace as it was opened, before settings were changed", "o", "original"),
+    Action(
+        "inspector.original", "As it was", "The trace as it was opened, before settings were changed", "o", "original"
+    ),
     Action("inspector.walk", "Walk", "Show in Layers how the graph is searched for this query", "g", "walk"),
     Action("inspector.prompt", "Prompt", "The exact text that the model received", "c", "show_prompt"),
     Action("inspector.delete", "Delete", "Delete the chosen trace from the history", "x,delete", "delete_trace"),
-    Action("inspector.clear", "Delete all", "Delete every trace of this collection (asks by wanting the key twice)", "X", "delete_all"),
+    Action(
+        "inspector.clear",
+        "Delete all",
+        "Delete every trace of this collection (asks by wanting the key twice)",
+        "X",
+        "delete_all",
+    ),
     # Layers
+    Action("layers.query", "Query", "Type a query whose walk is shown", "slash", "query", show=True),
+    Action("layers.leave", "Back", "From the query to the map; between map and steps", "escape", "leave"),
+    Action("layers.play", "Play", "Play the walk, or stop it", "space", "play", show=True),
+    Action("layers.forward", "Step", "One step forward", "full_stop", "step(1)", show=True),
+    Action("layers.back", "Step back", "One step back", "comma", "step(-1)", show=True),
+    Action("layers.up", "Layer up", "The layer above", "right_square_bracket", "layer(1)", show=True),
+    Action("layers.down", "Layer down", "The layer below", "left_square_bracket", "layer(-1)", show=True),
+    Action("layers.edges", "Edges", "Edges of the walk, all edges, none", "e", "edges", show=True),
+    Action(
+        "layers.more",
+        "Larger ef",
+        "Walk again with a larger beam: more distances, fewer misses",
+        "plus,equals_sign",
+        "beam(1)",
+    ),
+    Action("layers.less", "Smaller ef", "Walk again with a smaller beam", "minus", "beam(-1)"),
 )
 
 

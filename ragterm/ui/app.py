@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from textual import events, on
 from textual.app import App, ComposeResult
-from textual.widgets import ContentSwitcher, Footer
+from textual.widgets import ContentSwitcher
 
 from ragterm.engine.types.errors import Cancelled, RagtermError
 from ragterm.ui import messages
@@ -19,9 +19,8 @@ from ragterm.ui.bridge import Bridge
 from ragterm.ui.offers import Offers
 from ragterm.ui.panes.pane import Pane
 from ragterm.ui.safe_text import line, plain
-from ragterm.ui.sources import open_source
 from ragterm.ui.theme_choice import ThemeChoice
-from ragterm.ui.widgets.bars import StatusBar, TopBar
+from ragterm.ui.widgets.bars import KeyBar, StatusBar, TopBar
 
 PANES = ("documents", "chat", "inspector", "layers")
 QUIT_SECONDS = 2.0
@@ -50,7 +49,16 @@ class RagtermApp(ThemeChoice, Offers, App[None], inherit_bindings=False):
     COMMANDS = {_commands}  # noqa: RUF012
     HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]]] = [(0, "-narrow"), (100, "-normal"), (150, "-wide")]
     VERTICAL_BREAKPOINTS: ClassVar[list[tuple[int, str]]] = [(0, "-short"), (36, "-tall")]
-    DEFAULT_CSS = "RagtermApp #panes { height: 1fr; }"
+    DEFAULT_CSS = """
+    RagtermApp #panes { height: 1fr; }
+    RagtermApp Button {
+        height: 1; min-width: 8; border: none; padding: 0 2; background: $panel; color: $foreground; text-style: none;
+        &:hover { background: $primary 40%; border: none; }
+        &:focus { background: $primary; color: $background; text-style: bold; border: none; }
+        &.-error:focus { background: $error; color: $background; }
+        &.-active { border: none; tint: $background 0%; }
+    }
+    """
 
     def __init__(self, bridge: Bridge, *, paths: tuple[str, ...] = (), first: str = "") -> None:
         super().__init__()
@@ -81,7 +89,7 @@ class RagtermApp(ThemeChoice, Offers, App[None], inherit_bindings=False):
         with ContentSwitcher(id="panes", initial=self.first):
             yield import_pane(self.first)(self.bridge)
         yield StatusBar()
-        yield Footer(show_command_palette=False)
+        yield KeyBar()
 
     def on_mount(self) -> None:
         self.bridge.listen(self)
@@ -249,6 +257,8 @@ class RagtermApp(ThemeChoice, Offers, App[None], inherit_bindings=False):
 
     @on(messages.SourceRequested)
     def _source_requested(self, message: messages.SourceRequested) -> None:
+        from ragterm.ui.sources import open_source
+
         self.run_worker(open_source(self, self.bridge, message), group="source", exclusive=True, exit_on_error=False)
 
     @on(messages.QuestionLimited)

@@ -46,7 +46,7 @@ def home_folder(home: Path | None) -> Path:
     """Where everything of this user lies, unless `home` says otherwise."""
     if home is not None:
         return home
-    from ragterm.engine.engine import home_folder as resolve
+    from ragterm.engine.home import home_folder as resolve
 
     return resolve(home)
 
@@ -215,7 +215,7 @@ class Bridge:
         """Write one setting into `config.toml`; `key` as in "interface.theme"."""
 
         def save() -> None:
-            from ragterm.engine.engine import save_setting
+            from ragterm.engine.home import save_setting
 
             save_setting(self.home, key, value)
 

@@ -12,7 +12,6 @@ text. Pure functions; `exists` is the only thing that touches the disk.
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -56,10 +55,7 @@ def typed_paths(text: str, exists: Callable[[str], bool] | None = None) -> list[
     found = dropped_paths(text, there)
     if found or not whole:
         return found
-    try:
-        parts = [expand(part) for part in shlex.split(whole)]
-    except ValueError:
-        return []
+    parts = [expand(part) for part in _split_shell(whole) or ()]
     return parts if parts and all(there(part) for part in parts) else []
 
 
@@ -96,6 +92,8 @@ def _split_shell(line: str) -> list[str] | None:
     """Backslashes and quotes as a shell reads them."""
     if _WINDOWS.match(line):
         return None
+    import shlex  # not needed before the first frame
+
     try:
         return shlex.split(line)
     except ValueError:  # an apostrophe that is part of a name

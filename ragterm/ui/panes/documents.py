@@ -104,7 +104,7 @@ class DocumentsPane(Pane):
     DocumentsPane #detail > Static { height: auto; }
     DocumentsPane #ledger { display: none; }
     DocumentsPane.-ledger #ledger { display: block; }
-    DocumentsPane #empty { display: none; height: 1fr; align: center middle; }
+    DocumentsPane #empty { display: none; height: 1fr; width: 1fr; align: center middle; }
     DocumentsPane #empty > Static { width: 64; max-width: 96%; height: auto; }
     DocumentsPane #empty > Button { margin: 1 0 0 0; }
     DocumentsPane.-empty #empty { display: block; }
@@ -134,15 +134,10 @@ class DocumentsPane(Pane):
             side.border_title = Content("Collections")
             yield OptionList(id="collections")
         with Vertical(id="main"):
-            with Vertical(id="left"):
-                with Vertical(id="list") as box:
-                    box.border_title = Content("Documents")
-                    yield Input(placeholder="/ filters by title, path, kind or state", id="filter")
-                    yield RowTable(COLUMNS, cells_of, lambda row: row.id, id="table")
-                    with Vertical(id="empty"):
-                        yield Static(teaching())
-                        yield Button(Content("Load the sample documents (s)"), id="samples", variant="primary")
-                yield IngestLedger()
+            with Vertical(id="left"), Vertical(id="list") as box:
+                box.border_title = Content("Documents")
+                yield Input(placeholder="/ filters by title, path, kind or state", id="filter")
+                yield RowTable(COLUMNS, cells_of, lambda row: row.id, id="table")
             with VerticalScroll(id="detail") as detail:
                 detail.border_title = Content("Document")
                 yield Static("", id="card", markup=False)
@@ -161,10 +156,22 @@ class DocumentsPane(Pane):
 
     @property
     def ledger(self) -> IngestLedger:
-        return self.query_one("#ledger", IngestLedger)
+        """Made when the first ingest begins: most starts show none."""
+        found = self.query("#ledger")
+        if found:
+            return found.first(IngestLedger)
+        ledger = IngestLedger()
+        self.query_one("#left").mount(ledger)
+        return ledger
+
+    def _teach(self) -> None:
+        """What an empty collection says, made when one is shown."""
+        if not self.query("#empty"):
+            button = Button(Content("Load the sample documents (s)"), id="samples", variant="primary")
+            self.query_one("#list").mount(Vertical(Static(teaching()), button, id="empty"))
 
     def focus_first(self) -> None:
-        if self.has_class("-empty"):
+        if self.has_class("-empty") and self.query("#samples"):
             self.query_one("#samples", Button).focus()
         else:
             self.table.focus()
@@ -195,9 +202,11 @@ class DocumentsPane(Pane):
             options.highlighted = names.index(message.collection)
         had_focus = self.has_focus_within
         empty = not message.documents and not self.bridge.ingesting
+        if empty:
+            self._teach()
         self.set_class(empty, "-empty")
-        if had_focus and empty and self.app.focused is None:
-            self.focus_first()
+        if empty and had_focus:
+            self.call_after_refresh(self.focus_first)
         self._show_rows()
 
     @on(messages.CollectionChanged)

@@ -1,12 +1,14 @@
-"""The two lines that are always there: on top the panes, at the bottom what the app works on and with.
+"""The lines that are always there: on top the panes, at the bottom what the app works on and with, and the keys.
 
-Both are one widget with one line of `Content`; their click targets are actions written here, never foreign text.
+Each is one widget with one line of `Content`; their click targets are actions written here, never foreign text.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+from rich.cells import cell_len
+from textual import events
 from textual.content import Content
 from textual.reactive import reactive
 from textual.style import Style
@@ -97,3 +99,54 @@ class StatusBar(Widget):
         if self.warming:
             parts.append((f"   {SPINNER[self.beat % len(SPINNER)]} warming: {line(self.warming)}", "$accent"))
         return Content.assemble(*parts).truncate(max(1, self.content_size.width), ellipsis=True)
+
+
+class KeyBar(Widget):
+    """The keys that work now, on the last line: one widget where Textual's Footer is one for each key, mounted anew whenever the
+    focus moves. A click presses the key; a tooltip says more."""
+
+    DEFAULT_CSS = """
+    KeyBar { height: 1; dock: bottom; background: $footer-background; color: $foreground; padding: 0 1; }
+    """
+
+    def __init__(self) -> None:
+        super().__init__(id="keys")
+        self._places: list[tuple[int, int, str, str]] = []  # start, end, key, tooltip
+        self._said = ""
+
+    def on_mount(self) -> None:
+        self.screen.bindings_updated_signal.subscribe(self, lambda screen: self.refresh())
+
+    def render(self) -> Content:
+        room = self.content_size.width
+        parts: list[Any] = []
+        at = 0
+        seen: set[str] = set()
+        self._places = []
+        for active in self.screen.active_bindings.values():
+            binding = active.binding
+            if not binding.show or not active.enabled or binding.action in seen:
+                continue
+            seen.add(binding.action)
+            key, label = self.app.get_key_display(binding), binding.description
+            width = cell_len(key) + cell_len(label) + 1
+            if at + width > room:
+                break
+            parts.extend([(key, "bold $footer-key-foreground"), f" {label}   "])
+            self._places.append((at, at + width, binding.key, active.tooltip or label))
+            at += width + 3
+        return Content.assemble(*parts)
+
+    def _place(self, x: int) -> tuple[int, int, str, str] | None:
+        return next((place for place in self._places if place[0] <= x - 1 < place[1]), None)
+
+    def on_click(self, event: events.Click) -> None:
+        if (place := self._place(event.x)) is not None:
+            self.app.simulate_key(place[2])
+
+    def on_mouse_move(self, event: events.MouseMove) -> None:
+        place = self._place(event.x)
+        said = place[3] if place else ""
+        if said != self._said:
+            self._said = said
+            self.tooltip = Content(said) if said else None

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from rich.segment import Segment
 from textual.app import ComposeResult
@@ -22,6 +22,7 @@ from textual.widgets import Static
 
 from ragterm.ui.safe_text import line
 from ragterm.ui.widgets.row_table import fit
+from ragterm.ui.widgets.tones import tone
 from ragterm.ui.wording import duration
 
 if TYPE_CHECKING:
@@ -66,13 +67,8 @@ class LedgerLog(ScrollView, can_focus=True):
         scrollbar-gutter: stable;
         scrollbar-size-vertical: 1;
         background: transparent;
-        & > .ledger--good { color: $success; }
-        & > .ledger--warn { color: $warning; }
-        & > .ledger--bad { color: $error; }
-        & > .ledger--muted { color: $text-muted; }
     }
     """
-    COMPONENT_CLASSES: ClassVar[set[str]] = {"ledger--good", "ledger--warn", "ledger--bad", "ledger--muted"}
 
     def __init__(self) -> None:
         super().__init__()
@@ -111,11 +107,10 @@ class LedgerLog(ScrollView, can_focus=True):
         return Strip(list(self._segments(self.outcomes[index], part, width))).adjust_cell_length(width, base)
 
     def _segments(self, one: DocumentOutcome, part: int, width: int) -> Iterable[Segment]:
-        def styled(text: str, tone: str = "") -> Segment:
-            tones = self.get_component_rich_style(f"ledger--{tone}", partial=True) if tone else None
-            return Segment(text, self.rich_style + tones if tones else self.rich_style)
+        def styled(text: str, meaning: str = "") -> Segment:
+            return Segment(text, self.rich_style + tone(self.app, meaning))
 
-        glyph, tone = GLYPHS[one.outcome]
+        glyph, meaning = GLYPHS[one.outcome]
         if part == 1:
             where = f"{one.stage}: " if one.stage else ""
             yield styled(fit(f"     {where}{one.error}", width), "bad")
@@ -123,7 +118,7 @@ class LedgerLog(ScrollView, can_focus=True):
         if part == 2:
             yield styled(fit(f"     → {one.hint}", width), "muted")
             return
-        yield styled(f" {glyph} {one.outcome:<10}", tone)
+        yield styled(f" {glyph} {one.outcome:<10}", meaning)
         facts = []
         if one.pages:
             facts.append(f"{one.pages} pages" if one.pages != 1 else "1 page")

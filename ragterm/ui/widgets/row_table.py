@@ -23,6 +23,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from ragterm.ui.safe_text import line
+from ragterm.ui.widgets.tones import tone
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +39,7 @@ class Column:
 
 
 Cells = Mapping[str, tuple[str, str]]
-"""Column key -> (text, tone); a tone is one of `TONES` or empty."""
-TONES = ("good", "warn", "bad", "muted", "accent", "strong")
+"""Column key -> (text, tone); a tone is a name of `tones.tone`, or empty."""
 
 
 class RowTable(ScrollView, can_focus=True):
@@ -54,9 +54,7 @@ class RowTable(ScrollView, can_focus=True):
     .row-table--accent { color: $accent; } & > .row-table--strong { text-style: bold; } & > .row-table--mark {
     color: $accent; text-style: bold; } }
     """
-    COMPONENT_CLASSES: ClassVar[set[str]] = {
-        f"row-table--{name}" for name in ("header", "cursor", "hover", "mark", *TONES)
-    }
+    COMPONENT_CLASSES: ClassVar[set[str]] = {f"row-table--{name}" for name in ("header", "cursor", "hover")}
     BINDINGS: ClassVar[list[Any]] = [
         Binding("up,k", "move(-1)", "Up", show=False),
         Binding("down,j", "move(1)", "Down", show=False),
@@ -240,15 +238,12 @@ class RowTable(ScrollView, can_focus=True):
         elif index == self.hovered:
             over = self.get_component_rich_style("row-table--hover", partial=True)
         marked = self.identify(row) in self.marked
-        mark = self.get_component_rich_style("row-table--mark", partial=True)
-        segments = [Segment("▌ " if marked else "  ", base + mark + over)]
+        segments = [Segment("▌ " if marked else "  ", base + tone(self.app, "accent") + over)]
         cells = self.cells(row)
         for column, room in self._layout:
-            text, tone = cells.get(column.key, ("", ""))
-            style = base
-            if tone:
-                style = base + self.get_component_rich_style(f"row-table--{tone}", partial=True)
-            if index == self.cursor and tone in ("muted", "strong"):
+            text, meaning = cells.get(column.key, ("", ""))
+            style = base + tone(self.app, meaning)
+            if index == self.cursor and meaning == "muted":
                 style = base  # on the cursor's colour, quiet text would be too quiet
             segments.append(Segment(fit(text, room, right=column.right) + " ", style + over))
         return Strip(segments).adjust_cell_length(width, base + over)
