@@ -105,6 +105,14 @@ class BrailleCanvas:
                 runs.append((character, ink))
         return runs
 
+    def glyph_inks(self) -> set[int]:
+        """The inks of the glyphs that can be seen."""
+        return {ink for _, ink in self._glyphs.values()}
+
+    def copy(self) -> BrailleCanvas:
+        """The same picture, to draw on."""
+        return BrailleCanvas(self.width, self.height, dict(self._dots), dict(self._inks), dict(self._glyphs))
+
     def text(self) -> str:
         """The whole picture without inks."""
         return "\n".join("".join(run for run, _ in self.row(y)) for y in range(self.height))

@@ -113,7 +113,7 @@ class Conversation(LineView):
         at_end = self._following or self.is_vertical_scroll_end
         self.relayout()
         if at_end:
-            self.scroll_to(y=self.max_scroll_y, animate=False)
+            self.scroll_to(y=self.max_scroll_y, animate=False, force=True)
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         super().watch_scroll_y(old_value, new_value)

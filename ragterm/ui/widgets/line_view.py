@@ -204,9 +204,9 @@ class LineView(ScrollView, can_focus=True):
         """Scroll as little as shows line `index`."""
         top, height = self.scroll_offset.y, self.size.height
         if index < top + margin:
-            self.scroll_to(y=max(0, index - margin), animate=False)
+            self.scroll_to(y=max(0, index - margin), animate=False, force=True)
         elif index >= top + height - margin:
-            self.scroll_to(y=index - height + 1 + margin, animate=False)
+            self.scroll_to(y=index - height + 1 + margin, animate=False, force=True)
 
     def spot_under(self, event: events.MouseEvent) -> str:
         """The name of the spot under the mouse, "" for none."""

@@ -95,9 +95,9 @@ class PickList(LineView):
         top, room = self.scroll_offset.y, max(1, self.size.height - len(self.heading))
         margin = min(margin, (room - 1) // 2)
         if index < top + margin:
-            self.scroll_to(y=max(0, index - margin), animate=False)
+            self.scroll_to(y=max(0, index - margin), animate=False, force=True)
         elif index >= top + room - margin:
-            self.scroll_to(y=index - room + 1 + margin, animate=False)
+            self.scroll_to(y=index - room + 1 + margin, animate=False, force=True)
 
     # --- The cursor -----------------------------------------------------------------------------------------------------------------
 

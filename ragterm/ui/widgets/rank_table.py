@@ -123,7 +123,7 @@ class RankTable(PickList):
             ]
             for stage in stages:
                 parts += [
-                    Content("  "),
+                    Content(" "),
                     stage_cell(candidate.stages.get(stage), scales[stage], columns.bar, NUMBER_WIDTH),
                 ]
             mark = f"[{candidate.marker}]" if candidate.marker is not None else ""
