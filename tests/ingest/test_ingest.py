@@ -8,6 +8,8 @@ import time
 from pathlib import Path
 
 import pytest
+from support.ingesting import SETTINGS, Library, write
+
 from ragterm.engine.ingest import audit, ingest, reingest, remove_documents, resume, unfinished
 from ragterm.engine.ingest.planning import FAILED_TRIES
 from ragterm.engine.store import IndexerLock, NewJob, Owner
@@ -15,9 +17,8 @@ from ragterm.engine.store.jobs import TRIES_AT_ALL
 from ragterm.engine.types.control import Control
 from ragterm.engine.types.errors import ModelError, NotFoundError, ParseError, StoreError
 from ragterm.engine.types.ingesting import IngestProgress, IngestReport
-from support.ingesting import SETTINGS, Library, write
 
-WORDS = "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu".split()
+WORDS = ["alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa", "lambda", "mu"]
 
 
 def long_text(seed: int, words: int = 300) -> str:
@@ -66,7 +67,7 @@ def test_a_folder_becomes_searchable(library, docs):
     assert failed.path.endswith("empty.md") and failed.stage and failed.error and failed.hint
     assert report.chunks == library.store.chunks.count() == 2
     assert found_by(library, "pears") == ["b.md"]
-    keys, scores = library.dense.search(library.embedder.embed_query("# Apples\n\nApples are red."), 2)
+    keys, _ = library.dense.search(library.embedder.embed_query("# Apples\n\nApples are red."), 2)
     assert library.store.chunks.by_keys(keys[:1])[int(keys[0])].path.endswith("a.md")
     sound(library)
 
@@ -249,7 +250,7 @@ def test_progress_counts_every_file_and_ends_done(library, docs):
     write(docs, **{f"n{i}": long_text(i) for i in range(12)})
     pictures: list[IngestProgress] = []
     report = ingest([docs], library.rooms(), SETTINGS, pictures.append)
-    assert [p.stage for p in pictures if p.stage in ("finding", "warming", "done")][::len(pictures)] == ["finding"]
+    assert [p.stage for p in pictures if p.stage in ("finding", "warming", "done")][:: len(pictures)] == ["finding"]
     assert pictures[0].stage == "finding" and pictures[-1].stage == "done"
     assert {"warming", "parsing", "embedding", "indexing"} <= {p.stage for p in pictures}
     assert pictures[-1].files_done == pictures[-1].files_total == 12
@@ -439,7 +440,9 @@ def test_two_at_once_share_the_work(tmp_path, docs):
 def test_with_real_parser_processes(tmp_path, docs):
     library = Library(tmp_path / "home" / "notes", processes=True)
     write(docs, a="# A\n\nOne.", b="# B\n\nTwo.")
-    (docs / "page.html").write_text("<html><head><title>P</title></head><body><p>Some plain words here.</p></body></html>")
+    (docs / "page.html").write_text(
+        "<html><head><title>P</title></head><body><p>Some plain words here.</p></body></html>"
+    )
     report = ingest([docs], library.rooms(), SETTINGS)
     assert counts(report) == {"added": 3}, report.outcomes
     sound(library)

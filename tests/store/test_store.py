@@ -11,13 +11,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support.cheap_embedder import vector_of
+from support.collections_on_disk import cheap_build, chunks_of, document_of, put, trace_about
+
 from ragterm.engine.store import CollectionStore, FileRecord, NewDocument, pack_version
 from ragterm.engine.store import schema as schema_module
 from ragterm.engine.store.connection import Database, explain
 from ragterm.engine.store.schema import migrate
 from ragterm.engine.types.errors import BusyError, NotFoundError, StoreError
-from support.cheap_embedder import vector_of
-from support.collections_on_disk import cheap_build, chunks_of, document_of, put, trace_about
 
 
 @pytest.fixture
@@ -36,7 +37,13 @@ def test_a_document_comes_back_as_it_was_put(store):
     assert chunks[1].section == ("One", "Two") and chunks[1].page == 2 and chunks[1].context == "Alpha"
     assert np.array_equal(store.chunks.vectors([3, 1]), np.stack([vector_of(chunks[i].embedding_text) for i in (2, 0)]))
     row = store.documents.row("id-alpha")
-    assert (row.state, row.chunks, row.title, row.warnings, row.path) == ("indexed", 3, "Alpha", ("odd",), "/docs/alpha.md")
+    assert (row.state, row.chunks, row.title, row.warnings, row.path) == (
+        "indexed",
+        3,
+        "Alpha",
+        ("odd",),
+        "/docs/alpha.md",
+    )
 
 
 def test_it_is_all_there_after_it_was_closed(tmp_path):
@@ -183,7 +190,9 @@ def test_duplicates_lose_their_original_when_it_goes_or_changes(store):
 
 def test_a_failure_takes_the_old_chunks_with_it(store):
     put(store, "alpha", "one\ntwo", "v1")
-    record = FileRecord("id-alpha", "/docs/alpha.md", "failed", "v2", 9, 9, stage="parse", error="broken", hint="mend it", tries=1)
+    record = FileRecord(
+        "id-alpha", "/docs/alpha.md", "failed", "v2", 9, 9, stage="parse", error="broken", hint="mend it", tries=1
+    )
     store.put_unindexed(record, title="Alpha", kind="markdown")
     row = store.documents.row("id-alpha")
     assert (row.state, row.stage, row.error, row.hint, row.chunks) == ("failed", "parse", "broken", "mend it", 0)
@@ -339,7 +348,8 @@ def test_two_processes_may_open_a_new_collection_at_once(tmp_path):
     code = "import sys; from pathlib import Path; from ragterm.engine.store import CollectionStore\n"
     code += "print(CollectionStore(Path(sys.argv[1])).identity)"
     running = [
-        subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "c")], stdout=subprocess.PIPE, text=True) for _ in range(4)
+        subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "c")], stdout=subprocess.PIPE, text=True)
+        for _ in range(4)
     ]
     identities = {process.communicate(timeout=60)[0] for process in running}
     assert len(identities) == 1 and all(process.returncode == 0 for process in running)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+from support.cheap_embedder import DIMENSIONS, CheapEmbedder, vector_of
+
 from ragterm.engine.store import Build, CollectionStore, NewDocument, pack_version
 from ragterm.engine.types.documents import Block, Chunk, Document
 from ragterm.engine.types.settings import ChunkingSettings
 from ragterm.engine.types.tracing import Candidate, RetrievalSettings, StageScore, StageTiming, Trace
-from support.cheap_embedder import DIMENSIONS, CheapEmbedder, vector_of
 
 
 def cheap_build(store: CollectionStore) -> Build:
@@ -61,7 +62,9 @@ def put(store: CollectionStore, name: str, text: str, content_hash: str = "", bu
     return document
 
 
-def trace_about(store: CollectionStore, document_id: str, trace_id: str = "t1", created: str = "2026-01-01T00:00:00+00:00") -> Trace:
+def trace_about(
+    store: CollectionStore, document_id: str, trace_id: str = "t1", created: str = "2026-01-01T00:00:00+00:00"
+) -> Trace:
     """A trace whose candidates are the document's chunks."""
     document = store.documents.document(document_id)
     candidates = tuple(

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
+from support.cheap_embedder import DIMENSIONS, CheapEmbedder
+
 from ragterm.engine.documents.parsers import parse_file
 from ragterm.engine.ingest import IngestRooms
 from ragterm.engine.keyword import TantivyIndex
@@ -13,7 +15,6 @@ from ragterm.engine.store import CollectionStore
 from ragterm.engine.types.documents import ParsedDocument
 from ragterm.engine.types.settings import IngestSettings, Settings
 from ragterm.engine.vectors.dense import CollectionDenseIndex
-from support.cheap_embedder import DIMENSIONS, CheapEmbedder
 
 SETTINGS = Settings(ingest=IngestSettings(workers=1))
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-WINDOW_CHUNKS = 384
+WINDOW_CHUNKS = 192
 SLICE_TOKENS = 6000
 
 

@@ -31,28 +31,39 @@ class Ledger:
         self._store = store
         self._on_committed = on_committed
         self._entries: list[_Entry] = []
+        self._harmless: list[Job] = []
         self._chunks = 0
         self._oldest = 0.0
 
     def add(self, job: Job, outcome: DocumentOutcome, write: Callable[[], None] | None = None) -> None:
-        if not self._entries:
-            self._oldest = time.monotonic()
+        self._age()
         self._entries.append(_Entry(job, outcome, write))
         self._chunks += outcome.chunks
         if len(self._entries) >= GROUP_DOCUMENTS or self._chunks >= GROUP_CHUNKS:
             self.flush()
 
+    def harmless(self, job: Job) -> None:
+        """The job has been read without harm: to be noted with the next commit."""
+        self._age()
+        self._harmless.append(job)
+
+    def _age(self) -> None:
+        if not self._entries and not self._harmless:
+            self._oldest = time.monotonic()
+
     def flush_if_due(self) -> None:
-        if self._entries and time.monotonic() - self._oldest >= GROUP_SECONDS:
+        if (self._entries or self._harmless) and time.monotonic() - self._oldest >= GROUP_SECONDS:
             self.flush()
 
     def flush(self) -> None:
         """Commit what is there. Raises StoreError (a full disk, ...): then none of it is in the store, and its jobs are still
         there to be done again."""
         entries, self._entries, self._chunks = self._entries, [], 0
-        if not entries:
+        harmless, self._harmless = self._harmless, []
+        if not entries and not harmless:
             return
         with self._store.atomic():
+            self._store.jobs.harmless(harmless)
             for entry in entries:
                 if entry.write is not None:
                     entry.write()

@@ -37,7 +37,6 @@ from ragterm.engine.types.settings import Settings
 log = logging.getLogger(__name__)
 
 BACKLOG_CHUNKS = 1024
-_TAKE = 16
 _TICK_SECONDS = 0.1
 _INDEX_SECONDS = 3.0
 _INDEX_SHARE = 0.05
@@ -84,7 +83,7 @@ class Conductor:
         self._copies: defaultdict[str, list[Work]] = defaultdict(list)
         self._ledger = Ledger(self._store, self._committed)
         self._outcomes = Outcomes(self._store, self._ledger)
-        self._capacity = 2 * parser_workers(settings.ingest) + 4
+        self._capacity = 4 * parser_workers(settings.ingest) + 8
         self._alone = False
         self._index_at = time.monotonic() + _INDEX_SECONDS
         self._beat_at = 0.0
@@ -115,8 +114,10 @@ class Conductor:
                 return True
             self._alone = False
         took = False
-        while self._unchunked < self._capacity and (self._feed is None or self._feed.backlog() < BACKLOG_CHUNKS):
-            jobs = self._store.jobs.take(_TAKE, self._requests)
+        while (room := self._capacity - self._unchunked) >= self._capacity // 2 and (
+            self._feed is None or self._feed.backlog() < BACKLOG_CHUNKS
+        ):
+            jobs = self._store.jobs.take(room, self._requests)
             if not jobs:
                 break
             took = True
@@ -211,6 +212,7 @@ class Conductor:
         elif isinstance(event, Chunked):
             work = event.work
             self._unchunked -= 1
+            self._ledger.harmless(work.job)
             self._reporter.chunks_known += len(work.chunks)
             self._reporter.estimate.chunked(work.kind, work.job.size, event.tokens)
         elif isinstance(event, Unreadable):

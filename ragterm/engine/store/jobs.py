@@ -4,9 +4,10 @@ A request is one call of ingest in one process; its jobs are the files that this
 on every open request, so a process that waits for another gets its files done by it, and the files of a process that was
 killed are taken over. A cancelled request is stopped: only a resume opens it again.
 
-A job that is taken becomes "working" and its tries go up in one transaction: when the process dies, the count is the
-evidence of which files were in work. Twice may be chance (many files are in work at once); from then on the file is
-worked on last and alone, and after two deaths alone it is given up.
+A job that is taken becomes "working" and its tries go up in one transaction; once its text is cut into chunks, which is
+when it can no longer do harm, they go back to none. When the process dies, the count is the evidence of which files were
+being read. Twice may be chance (several are read at once); from then on the file is worked on last and alone, and after
+three deaths alone it is given up.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from ragterm.engine.store.values import now, path_in, path_out
 from ragterm.engine.types.ingesting import DocumentOutcome
 
 TRIES_IN_COMPANY = 2
-TRIES_AT_ALL = 4
+TRIES_AT_ALL = 5
 
 Operation = Literal["ingest", "remove"]
 
@@ -138,6 +139,11 @@ class JobQueue:
                 "UPDATE jobs SET state = 'waiting', tries = max(tries - 1, 0) WHERE id = ? AND state = 'working'",
                 [(job.id,) for job in jobs],
             )
+
+    def harmless(self, jobs: Iterable[Job]) -> None:
+        """These jobs are past the point where a file can bring the process down."""
+        with self._database.atomic() as connection:
+            connection.executemany("UPDATE jobs SET tries = 0 WHERE id = ?", [(job.id,) for job in jobs])
 
     def recover(self) -> None:
         """By a new holder of the indexer lock: what a dead one had in work waits again, its tries as they are. Requests of the

@@ -103,7 +103,6 @@ _FIRST = (
         number INTEGER PRIMARY KEY,
         id TEXT NOT NULL UNIQUE,
         created_at REAL NOT NULL,
-        question TEXT NOT NULL,
         json BLOB NOT NULL)""",
     "CREATE INDEX traces_by_age ON traces (created_at)",
     """CREATE TABLE trace_versions (

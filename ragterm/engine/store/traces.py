@@ -28,8 +28,8 @@ class TraceTable:
         with self._database.atomic() as connection:
             connection.execute("DELETE FROM traces WHERE id = ?", (trace.id,))
             number = connection.execute(
-                "INSERT INTO traces (id, created_at, question, json) VALUES (?, ?, ?, ?)",
-                (trace.id, _instant(trace.created), trace.question, blob),
+                "INSERT INTO traces (id, created_at, json) VALUES (?, ?, ?)",
+                (trace.id, _instant(trace.created), blob),
             ).lastrowid
             connection.executemany(
                 "INSERT INTO trace_versions (trace, document_id, content_hash) VALUES (?, ?, ?)",

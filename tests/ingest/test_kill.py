@@ -1,0 +1,76 @@
+"""`kill -9` at random moments: the next start continues, no document is half there, none is lost or doubled."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import support
+from support.ingesting import SETTINGS, Library, write
+
+from ragterm.engine.ingest import audit, ingest, unfinished
+from ragterm.engine.store import CollectionStore
+
+SCRIPT = Path(next(iter(support.__path__))) / "ingest_process.py"
+WORDS = [
+    "ant",
+    "bee",
+    "cat",
+    "dog",
+    "eel",
+    "fox",
+    "gnu",
+    "hen",
+    "ibis",
+    "jay",
+    "kite",
+    "lark",
+    "mole",
+    "newt",
+    "owl",
+    "pig",
+]
+
+
+def contents(store: CollectionStore) -> dict[str, list[tuple[str, int, int, str]]]:
+    """Everything that must be the same however often the ingest was interrupted."""
+    return {
+        row.path: [(c.id, c.start, c.end, c.text) for c in store.chunks.of_document(row.id)]
+        for row in store.documents.rows()
+    }
+
+
+def test_ten_kills(tmp_path):
+    docs, rng = tmp_path / "docs", random.Random(2)
+    for number in range(120):
+        text = " ".join(rng.choice(WORDS) + str(rng.randrange(50)) for _ in range(rng.choice([30, 300, 900])))
+        write(docs, **{f"n{number:03}": f"# Note {number}\n\n{text}"})
+    folder, kills = tmp_path / "h" / "killed", 0
+    while True:
+        process = subprocess.Popen(
+            [sys.executable, str(SCRIPT), str(folder), str(docs), "0.08"], stdout=subprocess.PIPE, text=True
+        )
+        assert process.stdout is not None and process.stdout.readline() == "ready\n"
+        if kills == 10:
+            assert process.communicate(timeout=120)[0] == "done\n"
+            break
+        time.sleep(rng.uniform(0.0, 0.5))
+        os.kill(process.pid, signal.SIGKILL)
+        out, _ = process.communicate()
+        assert out == "", "it was done before it was killed ten times: make the documents longer"
+        kills += 1
+        with CollectionStore(folder) as store:
+            assert audit(store) == []
+    killed, whole = Library(folder), Library(tmp_path / "h" / "whole")
+    ingest([docs], whole.rooms(), SETTINGS)
+    assert unfinished(killed.store) == 0
+    assert len(contents(whole.store)) == 120
+    assert contents(killed.store) == contents(whole.store)
+    assert audit(killed.store, killed.dense, killed.keyword) == []
+    killed.close()
+    whole.close()
