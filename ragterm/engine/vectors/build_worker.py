@@ -2,7 +2,7 @@
 
 Compiling kernels and linking nodes hold the interpreter for seconds: here they hold nobody up. Reads `vectors.snapshot` and, where
 it can be extended, `graph.snapshot`; writes `graph.snapshot`; says how far it is on standard output, one JSON array
-[linked, total] per line. Exit code 0: the graph is written.
+[linked, total] per line ([0, 0] until the kernels are there). Exit code 0: the graph is written.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 
 from ragterm.engine.types.errors import RagtermError
+from ragterm.engine.vectors import construction
 from ragterm.engine.vectors.execution import compile_kernels
 from ragterm.engine.vectors.snapshot import SnapshotError
 from ragterm.engine.vectors.stored import GraphParameters, StoredGraph, read_graph, read_vectors, write_graph
@@ -26,6 +27,8 @@ def main(arguments: list[str]) -> int:
     if hasattr(os, "nice"):
         os.nice(10)
     try:
+        _say(0, 0)
+        compile_kernels()
         build_in_folder(
             Path(folder), GraphParameters(int(m), int(ef_construction), int(seed)), int(dimensions), identity
         )
@@ -36,12 +39,9 @@ def main(arguments: list[str]) -> int:
 
 
 def build_in_folder(folder: Path, parameters: GraphParameters, dimensions: int, identity: str) -> None:
-    """Bring `graph.snapshot` to the rows of `vectors.snapshot`. Raises SnapshotError when those cannot be read."""
-    from ragterm.engine.vectors import construction
-
+    """Bring `graph.snapshot` to the rows of `vectors.snapshot`, interpreted or compiled as this process is. Raises SnapshotError when those cannot be read."""
     stored = read_vectors(folder, dimensions, identity)
     _say(0, len(stored.rows))
-    compile_kernels()
     old = _old_graph(folder)
     if old is not None and construction.can_extend(old, stored, parameters):
         graph = construction.extend(old, stored, _Reporter())

@@ -28,9 +28,9 @@ def check_graph(graph: Graph, keys: NDArray[np.int64] | None = None) -> list[str
     if not 0 <= entry < len(graph.codes):
         return [f"the entry point is {entry}, which is no node"]
     if graph.levels[entry] != top or graph.levels.max() != top:
-        problems.append(f"the entry point stands on layer {graph.levels[entry]}, the highest is {graph.levels.max()}")
+        return [f"the entry point stands on layer {graph.levels[entry]}, the highest is {graph.levels.max()}"]
     if graph.levels.min() < 0:
-        return [*problems, "a level is negative"]
+        return ["a level is negative"]
     for layer in range(int(graph.levels.max()), -1, -1):
         found = _links_of(graph, layer)
         problems += found or _reach(graph, layer, entry)

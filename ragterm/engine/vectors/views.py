@@ -73,7 +73,7 @@ class GraphPicture:
 
     def walk(self, question: str, query: NDArray[np.float32], k: int, ef: int) -> Walk:
         """Algorithm 5 for a query of unit length (d,), replayed event by event, beside the truth. Distances of the steps are those the
-        search decided by: of int8 codes, within about 0.003 of the exact ones. Results are scored exactly."""
+        search decided by: of int8 codes, nearly always within 0.003 of the exact ones. Results are scored exactly."""
         ef = max(ef, k)
         log, nodes = self._logged_search(query, ef)
         steps = _steps(log[1 : 1 + log[0, 0]], self)
