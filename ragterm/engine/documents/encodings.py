@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import codecs
 import re
+from collections import Counter
 
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -21,6 +22,8 @@ _MARKS = (
 _SEVEN_BIT = re.compile(rb"\x1b\$[@AB)(*+]|\x1b\([BJI]|~\{[\x21-\x7e]{2}")
 """ISO-2022-JP/KR/CN and HZ switch alphabets in 7-bit text: valid ASCII, and nonsense when read as such."""
 _SAMPLE = 65_536
+_WESTERN = "àáâäåæçèéêëíîïñòóôöøùúûüßœÀÁÂÄÅÆÇÈÉÊËÍÎÏÑÓÔÖØÙÚÛÜŒ“”„‘’–—…€•°§«»¡¿£™®©·\xa0".encode("cp1252")
+_SINGLE_BYTE = re.compile(r"cp\d{3,4}|iso8859-\d+|mac-.*|koi8-.*|hp-roman8|cp437|tis-620|kz1048|ptcp154")
 _CONTROLS = bytes({*range(0x20), 0x7F} - {0x09, 0x0A, 0x0C, 0x0D, 0x1B})
 _MAGIC = (
     b"%PDF-", b"PK\x03\x04", b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"\x7fELF", b"\x1f\x8b", b"BZh", b"7z\xbc\xaf", b"\xd0\xcf\x11\xe0",
@@ -81,12 +84,21 @@ def _guess(data: bytes) -> tuple[str, str, list[str]]:
         "iso8859-1",
     }:  # Browsers read Latin-1 as Windows-1252: the same letters, and quotes where Latin-1 has C1
         name = "cp1252"
+    if _SINGLE_BYTE.fullmatch(name) and _is_western(data):
+        name = "cp1252"
     text, name, warnings = _lenient(data, name)
     if warnings and name != "cp1252" and text.count("\ufffd") * 50 > len(text):
         text, name, warnings = _lenient(data, "cp1252")
     if float(found.get("confidence") or 0.0) < 0.5:
         warnings.append(f"the encoding is a guess: read as {name}")
     return text, name, warnings
+
+
+def _is_western(data: bytes) -> bool:
+    """Whether the few bytes beyond ASCII are all everyday Western letters and typographic marks: too few for statistics, which then
+    like rare code pages."""
+    beyond = bytes(byte for byte in data[: 4 * _SAMPLE] if byte > 0x7F)
+    return bool(beyond) and len(beyond) < 20 and not beyond.translate(None, _WESTERN)
 
 
 def _lenient(data: bytes, name: str) -> tuple[str, str, list[str]]:
@@ -113,8 +125,23 @@ def _wide(sample: bytes) -> str | None:
             text = sample[: error.start].decode(candidate)
         if not text or "\x00" in text:
             continue
-        common = sum(c in " \n\r\t" or "!" <= c <= "~" for c in text) + sum(c.isalpha() and c > "~" for c in text) * 0.5
-        score = common / len(text)
+        score = _likeness(text)
         if score > best:
             best, name = score, candidate
-    return name if best > 0.6 else None
+    return name if best > 0.5 else None
+
+
+def _likeness(text: str) -> float:
+    """How much `text` looks like writing, 0 to 1: ASCII, letters that keep to two blocks of 256, or East Asian ones. The wrong
+    byte order scatters an alphabet over the whole plane."""
+    blocks = Counter(ord(c) >> 8 for c in text if c > "~")
+    alphabet = {block for block, _ in blocks.most_common(2)}
+    score = 0.0
+    for c in text:
+        if " " <= c <= "~" or c in "\n\r\t":
+            score += 1.0
+        elif c > "~" and ord(c) >> 8 in alphabet and ord(c) < 0x3000:
+            score += 0.9
+        elif "\u3000" <= c <= "\u9fff" or "\uac00" <= c <= "\ud7a3":
+            score += 0.6
+    return score / len(text)

@@ -37,8 +37,13 @@ _NO_TITLE = re.compile(
 _SYMBOLS = str.maketrans(
     {
         **dict.fromkeys(map(chr, range(0xF8E5, 0xF8FF)), " "),  # Adobe's pieces of tall brackets
-        **{"\uf0b7": "•", "\uf0a7": "▪", "\uf0d8": "➢", "\uf0fc": "✓"},
-        **{"\ufffe": MARK, "\xad": MARK, "\uffff": " "},
+        "\uf0b7": "•",
+        "\uf0a7": "▪",
+        "\uf0d8": "➢",
+        "\uf0fc": "✓",
+        "\ufffe": MARK,
+        "\xad": MARK,
+        "\uffff": " ",
     }
 )
 """One character for one, so that indices stay pdfium's."""
@@ -199,6 +204,15 @@ def _lines(text_page: Any, count: int) -> Iterator[Line]:
         raw.FPDFText_GetLooseCharBox(text_page, index, pointer)
         return box.left, box.right, box.bottom, box.top
 
+    name, flags = ctypes.create_string_buffer(128), ctypes.c_int()
+
+    def is_bold(index: int) -> bool:
+        """By weight, or by name: the standard fonts carry no weight."""
+        if raw.FPDFText_GetFontWeight(text_page, index) >= 600:
+            return True
+        length = raw.FPDFText_GetFontInfo(text_page, index, name, 128, flags)
+        return 0 < length <= 128 and b"bold" in name.value.lower()
+
     for found in _LINE.finditer(text):
         words = found.group()
         start = found.start() + len(words) - len(words.lstrip())
@@ -220,7 +234,7 @@ def _lines(text_page: Any, count: int) -> Iterator[Line]:
                     cells.append(text[begin : space.start()])
                     begin = space.end()
         cells.append(text[begin:end])
-        bold = raw.FPDFText_GetFontWeight(text_page, start) >= 600
+        bold = is_bold(start) and is_bold(end - 1)  # both ends: a bold label before its value is no heading
         yield Line(words.strip(" \t\xa0"), left, right, bottom, top, size, bold, tuple(cells))
 
 

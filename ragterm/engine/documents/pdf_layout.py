@@ -66,14 +66,13 @@ def add_pages(builder: DocumentBuilder, pages: Sequence[Page], outline: Sequence
     """Append all pages. With an outline the sections are its entries; without one, headings are found by size and weight."""
     words = Vocabulary(line.text for page in pages for line in page.lines)
     levels = {} if outline else _heading_sizes(pages)
-    body = _body_size(pages)
     entries = list(outline)
     for page in pages:
         _find_edges(page.lines)
         pitch = _pitch(page.lines)
         due = [entry for entry in entries if entry.page <= page.number]
         entries = entries[len(due) :]
-        _Writer(builder, page, words, levels, body, pitch, due).write()
+        _Writer(builder, page, words, levels, pitch, due).write()
 
 
 class _Writer:
@@ -83,18 +82,10 @@ class _Writer:
         page: Page,
         words: Vocabulary,
         levels: Mapping[float, int],
-        body: float,
         pitch: float,
         due: list[OutlineEntry],
     ) -> None:
-        self.builder, self.page, self.words, self.levels, self.body, self.pitch = (
-            builder,
-            page,
-            words,
-            levels,
-            body,
-            pitch,
-        )
+        self.builder, self.page, self.words, self.levels, self.pitch = builder, page, words, levels, pitch
         self.due = due
         self.open: list[Line] = []
         self.text = ""
@@ -138,13 +129,8 @@ class _Writer:
             self.builder.sections.enter(min(entry.level, 6), entry.title)
 
     def _heads_table(self, line: Line, following: Line) -> bool:
-        """Bold words of the body's size right above the rows of a table are its header, no heading."""
-        return (
-            line.size < 1.1 * self.body
-            and " " in line.text
-            and len(following.cells) > 1
-            and self._close_by(line, following)
-        )
+        """At least as many words as the row below has cells are a table's header, no heading."""
+        return len(line.text.split()) >= len(following.cells) >= 3 and self._close_by(line, following)
 
     def _prose(self, line: Line) -> None:
         if self.kind in ("heading", "table"):
@@ -167,11 +153,16 @@ class _Writer:
     def _begins_block(self, previous: Line, line: Line) -> bool:
         if previous.text.endswith(MARK):
             return False
-        if abs(previous.size - line.size) > 0.12 * max(previous.size, line.size):
+        drop = previous.bottom - line.bottom
+        if abs(drop) < 0.7 * max(previous.size, line.size) and line.left > previous.left:
+            return False  # the same row: a formula's parts
+        if (
+            abs(previous.size - line.size) > 0.18 * max(previous.size, line.size)
+            and min(len(previous.text), len(line.text)) > 20
+        ):
             return True
         if _BULLET.match(line.text) and self.kind != "list":
             return True
-        drop = previous.bottom - line.bottom
         if drop < -0.5 * line.size:  # the next column, or a part of the page that was drawn later
             return bool(_SENTENCE_END.search(previous.text)) or not line.text[0].islower()
         if drop > max(1.45 * self.pitch, 1.2 * line.size):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
+from statistics import median
 
 from ragterm.engine.documents.pdf_layout import Line, Page
 
@@ -17,30 +18,33 @@ _LAST_NUMBER = re.compile(r"(?:^|[\s.|])(\d{1,4})\s*[-–—]?$")
 
 
 def drop_running_lines(pages: Sequence[Page]) -> int:
-    """Remove lines at the edges of pages that come back, digits apart, on at least half of the pages and at least three, or that
-    begin or end with a number which counts along with the pages ("41 2.3 Complexes"), and lone page numbers. A page
-    that holds nothing else keeps them. Returns how many lines went."""
+    """Remove lines at the edges of pages that come back, digits apart, on at least half of the pages and at least three (all but the
+    first: what they say must stay findable), lines there that begin or end with a number which counts along with the pages
+    ("41 2.3 Complexes"), and lone page numbers. Lines larger than usual are headings and stay; so does what is alone on its
+    page. Returns how many lines went."""
+    usual = median(line.size for page in pages for line in page.lines) if any(page.lines for page in pages) else 0.0
+    edges = [[line for line in page.lines if _at_edge(line, page) and line.size <= 1.2 * usual] for page in pages]
     seen: Counter[tuple[str, int]] = Counter()
     offsets: Counter[int] = Counter()
-    for page in pages:
-        edge = [line for line in page.lines if _at_edge(line, page)]
+    for page, edge in zip(pages, edges, strict=True):
         seen.update({_key(line) for line in edge})
         offsets.update({number - page.number for line in edge for number in _numbers(line)})
     # Facing pages alternate: on long documents a third of the pages is no coincidence either.
     needed = max(3, len(pages) // (3 if len(pages) >= 12 else 2))
+    running = {key for key, count in seen.items() if count >= needed}
     counting = {offset for offset, count in offsets.items() if count >= max(3, len(pages) // 2)}
+    shown: set[tuple[str, int]] = set()
     dropped = 0
-    for page in pages:
-        kept = [
-            line
-            for line in page.lines
-            if not _at_edge(line, page)
-            or not (
-                seen[_key(line)] >= needed
-                or any(number - page.number in counting for number in _numbers(line))
-                or _LONE_NUMBER.fullmatch(line.text.strip())
-            )
-        ]
+    for page, edge in zip(pages, edges, strict=True):
+        gone = set[int]()
+        for line in edge:
+            key = _key(line)
+            numbered = any(number - page.number in counting for number in _numbers(line))
+            if numbered or _LONE_NUMBER.fullmatch(line.text.strip()) or (key in running and key in shown):
+                gone.add(id(line))
+            elif key in running:
+                shown.add(key)
+        kept = [line for line in page.lines if id(line) not in gone]
         if kept:
             dropped += len(page.lines) - len(kept)
             page.lines = kept

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import stat
 from collections import Counter
 from collections.abc import Sequence
@@ -53,25 +54,18 @@ _KINDS: dict[str, DocumentKind] = {
 def kind_of(path: str | Path) -> DocumentKind | None:
     """The kind a file is parsed as, by its name alone; None for a kind that is not supported."""
     name = os.path.basename(path)
+    if name in CODE_NAMES:
+        return "code"
     ending = os.path.splitext(name)[1].lower()
     if ending in _KINDS:
         return _KINDS[ending]
-    if name in CODE_NAMES:
-        return "code"
-    stem = name.lower().split(".", 1)[0]
-    if (
-        stem in _TEXT_NAMES
-        and (not ending or ending[1:].isalpha() or ending[1:].isdigit())
-        and "." not in name.rstrip(".")[len(stem) + 1 :]
-    ):
-        return "text" if not ending or (len(ending) <= 4 and ending not in _OTHER_KINDS) else None
-    return None
+    # README, LICENSE-MIT, CHANGELOG.old: known names, without an ending or with one that is no format of its own.
+    known = _NAME_PARTS.split(name.lower(), maxsplit=1)[0] in _TEXT_NAMES
+    return "text" if known and (not ending or ending in _NO_FORMAT) else None
 
 
-_OTHER_KINDS = frozenset(
-    ".doc .odt .rtf .ppt .pptx .xls .xlsx .ods .odp .png .jpg .jpeg .gif .zip .tar .gz .bz2 .xz .7z "
-    ".mp3 .mp4 .eml .msg .epub .exe .dll .so".split()
-)
+_NAME_PARTS = re.compile(r"[.\-_ ]")
+_NO_FORMAT = frozenset(".old .orig .bak .in .mit .apache .bsd .gpl .lgpl .en .de .fr .es .1 .2 .3".split())
 
 
 def document_id(path: str | Path) -> str:

@@ -86,27 +86,33 @@ def _blocks(paragraphs: list[_Lines], ending: str) -> Iterator[Block]:
     for at, paragraph in enumerate(paragraphs):
         following = paragraphs[at + 1] if at + 1 < len(paragraphs) else None
         lines, starts = paragraph.lines, paragraph.starts
-        done = 0
-        while found := _heading_at(lines, done, ending, underlines):
-            count, level, title = found
-            yield heading(starts[done], starts[done + count - 1] + len(lines[done + count - 1].rstrip()), level, title)
-            done += count
-        if done == len(lines):
-            continue
-        if not done and len(lines) == 1 and following is not None and (level := _lone_heading(lines[0], following)):
+        if len(lines) == 1 and following is not None and (level := _lone_heading(lines[0], following)):
             yield heading(*paragraph.span, level, lines[0])
             continue
-        start, end = (
-            starts[done] + (len(lines[done]) - len(lines[done].lstrip()) if len(lines) - done == 1 else 0),
-            paragraph.span[1],
-        )
-        yield Block(_kind(lines[done:]), start, end, section=sections.path)
+        done = 0
+        while done < len(lines):
+            if found := _heading_at(lines, done, ending, underlines):
+                count, level, title = found
+                last = done + count - 1
+                yield heading(starts[done], starts[last] + len(lines[last].rstrip()), level, title)
+            else:
+                count = next(
+                    (n for n in range(1, len(lines) - done) if _is_marked(lines[done + n], ending)), len(lines) - done
+                )
+                last = done + count - 1
+                # A line of its own may be indented; in several, the indentation is part of what they say.
+                indent = len(lines[done]) - len(lines[done].lstrip()) if count == 1 else 0
+                end = starts[last] + len(lines[last].rstrip())
+                yield Block(_kind(lines[done : done + count]), starts[done] + indent, end, section=sections.path)
+            done += count
+
+
+def _is_marked(line: str, ending: str) -> bool:
+    return ending in _MARKED and _MARKED[ending].match(line) is not None
 
 
 def _heading_at(lines: tuple[str, ...], at: int, ending: str, underlines: list[str]) -> tuple[int, int, str] | None:
     """(lines it takes, level, title) of a heading that begins at line `at` of a paragraph."""
-    if at >= len(lines):
-        return None
     marked = _MARKED.get(ending)
     if marked and (found := marked.match(lines[at])):
         return 1, len(found.group(1)), found.group("title")
