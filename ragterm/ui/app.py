@@ -49,14 +49,15 @@ class RagtermApp(ThemeChoice, Offers, App[None], inherit_bindings=False):
     COMMANDS = {_commands}  # noqa: RUF012
     HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]]] = [(0, "-narrow"), (100, "-normal"), (150, "-wide")]
     VERTICAL_BREAKPOINTS: ClassVar[list[tuple[int, str]]] = [(0, "-short"), (36, "-tall")]
-    DEFAULT_CSS = """
-    RagtermApp #panes { height: 1fr; }
-    RagtermApp Button {
+    CSS = """
+    #panes { height: 1fr; }
+    Button {
         height: 1; min-width: 8; border: none; padding: 0 2; background: $panel; color: $foreground; text-style: none;
         &:hover { background: $primary 40%; border: none; }
         &:focus { background: $primary; color: $background; text-style: bold; border: none; }
         &.-error:focus { background: $error; color: $background; }
         &.-active { border: none; tint: $background 0%; }
+        &:ansi:focus { background: ansi_blue; color: ansi_bright_white; }
     }
     """
 
