@@ -1,8 +1,9 @@
-"""A stand-in for Ollama: a real HTTP server that speaks its API as documented (github.com/ollama/ollama/blob/main/docs/api.md).
+"""A stand-in for Ollama: a real HTTP server that speaks its API as documented
+(github.com/ollama/ollama/blob/main/docs/api.md).
 
-Strict where the real one is: unknown paths are 404, a missing or mistyped field is 400, an absent model is 404, each with a body
-{"error": ...}; chat streams NDJSON with chunked encoding. Like the real one it cuts a prompt that does not fit `num_ctx` and does not say so.
-It can be told to misbehave, and it remembers what it was asked.
+Strict where the real one is: unknown paths are 404, a missing or mistyped field is 400, an absent model is 404, each
+with a body {"error": ...}; chat streams NDJSON with chunked encoding. Like the real one it cuts a prompt that does
+not fit `num_ctx` and does not say so. It can be told to misbehave, and it remembers what it was asked.
 
 By hand, to try the app without a model: python tests/support/ollama_server.py --port 11434 --model llama3.2:3b
 It then answers from the passages of the prompt, with their markers.
@@ -24,6 +25,7 @@ from typing import Any
 
 VERSION = "0.12.3"
 DEFAULT_NUM_CTX = 4096
+_PASSAGE = re.compile(r"^-+ \w+ begin \[(\d+)\][^\n]*\n(.*?)^-+ \w+ end \[", re.MULTILINE | re.DOTALL)
 
 
 @dataclass
@@ -56,9 +58,10 @@ class ModelCard:
 class Behaviour:
     """What the server is told to do. `answer` is text, a list of tokens, or a function of the request's messages.
 
-    `first_token_delay` and `token_delay` are seconds; `drop_after` cuts the connection after so many tokens; `error_after` sends an
-    error line after so many; `chat_error` refuses a chat with (status, message); `thinking` is sent before the answer in
-    `message.thinking`; `done_reason` is how it ends; `garbage` answers every request with a web page.
+    `first_token_delay` and `token_delay` are seconds; `drop_after` cuts the connection after so many tokens;
+    `error_after` sends an error line after so many; `chat_error` refuses a chat with (status, message); `thinking` is
+    sent before the answer in `message.thinking`; `done_reason` is how it ends; `garbage` answers every request with a
+    web page.
     """
 
     answer: str | list[str] | Callable[[list[dict[str, Any]]], str] = "It is so [1]."
@@ -101,13 +104,19 @@ class State:
 class OllamaServer:
     """`with OllamaServer(models=["llama3.2:3b"]) as server:`; then `server.host` goes into OLLAMA_HOST.
 
-    `requests` lists what was asked; `chats()` only the chats; `aborted` is set when a client went away in mid-answer; `streaming`
-    when a chat has been accepted; `loads` says with which context a model was (re)loaded.
+    `requests` lists what was asked; `chats()` only the chats; `aborted` is set when a client went away in mid-answer;
+    `streaming` when a chat has been accepted; `loads` says with which context a model was (re)loaded.
     """
 
-    def __init__(self, models: list[str | ModelCard] | None = None, behaviour: Behaviour | None = None, port: int = 0) -> None:
-        cards = [m if isinstance(m, ModelCard) else ModelCard(m) for m in (["llama3.2:3b"] if models is None else models)]
-        self.state = State({c.name if ":" in c.name else c.name + ":latest": c for c in cards}, behaviour or Behaviour())
+    def __init__(
+        self, models: list[str | ModelCard] | None = None, behaviour: Behaviour | None = None, port: int = 0
+    ) -> None:
+        cards = [
+            m if isinstance(m, ModelCard) else ModelCard(m) for m in (["llama3.2:3b"] if models is None else models)
+        ]
+        self.state = State(
+            {c.name if ":" in c.name else c.name + ":latest": c for c in cards}, behaviour or Behaviour()
+        )
         self._http = _Http(("127.0.0.1", port), _Handler)
         self._http.state = self.state
         self._thread = threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
@@ -331,7 +340,12 @@ class _Handler(BaseHTTPRequestHandler):
         given = _field(body, "input", (str, list), [])
         texts = [given] if isinstance(given, str) else given
         self._json(
-            200, {"model": body["model"], "embeddings": [_vector(t, card.dimensions) for t in texts], "total_duration": 14_143_917}
+            200,
+            {
+                "model": body["model"],
+                "embeddings": [_vector(t, card.dimensions) for t in texts],
+                "total_duration": 14_143_917,
+            },
         )
 
     # How an answer travels
@@ -440,18 +454,28 @@ def _vector(text: str, dimensions: int) -> list[float]:
 
 
 def grounded_answer(messages: list[dict[str, Any]]) -> str:
-    """A plausible answer: the sentences of the prompt's passages that share most words with the question, with their markers."""
+    """A plausible answer: the sentences of the prompt's passages that share most words with the question, with their
+    markers."""
     prompt = str(messages[-1].get("content", ""))
     question = prompt.rpartition("Question:")[2].strip().splitlines()[0] if "Question:" in prompt else prompt
-    wanted = {w for w in re.findall(r"\w{4,}", question.lower())}
+    wanted = {w[:6] for w in re.findall(r"\w{4,}", question.lower())} - {
+        "what",
+        "which",
+        "does",
+        "when",
+        "where",
+        "long",
+        "many",
+    }
     found: list[tuple[int, int, str]] = []
-    for number, body in re.findall(r"^\[(\d+)\][^\n]*\n(.*?)(?=^\[\d+\]|^-{3,}|\Z)", prompt, re.MULTILINE | re.DOTALL):
+    for number, body in _PASSAGE.findall(prompt):
         for sentence in re.split(r"(?<=[.!?])\s+|\n{2,}", body):
-            words = set(re.findall(r"\w{4,}", sentence.lower()))
+            words = {w[:6] for w in re.findall(r"\w{4,}", sentence.lower())}
             found.append((len(wanted & words), -int(number), " ".join(sentence.split())))
-    best = sorted((f for f in found if f[0] >= 2), reverse=True)[:3]
-    if not best:
+    most = max(found, default=(0, 0, ""))[0]
+    if most == 0:
         return "The documents do not answer this question."
+    best = sorted((f for f in found if f[0] == most), reverse=True)[:3]
     return "According to the documents:\n\n" + "\n".join(f"- {text} [{-number}]" for _, number, text in best)
 
 

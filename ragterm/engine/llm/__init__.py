@@ -1,2 +1,2 @@
-"""Language models behind one protocol of events: Ollama, OpenAI-compatible servers, transformers in process, and the extractive
-answerer that needs no model."""
+"""Language models behind one protocol of events: Ollama, OpenAI-compatible servers, transformers in process, and the
+extractive answerer that needs no model."""

@@ -1,7 +1,7 @@
 """Where a language model's server is: the forms OLLAMA_HOST may take, and what counts as this machine.
 
-The same forms as Ollama's own `envconfig.Host`: a host, a port, both, with or without a scheme. An address that only makes sense to
-listen on (0.0.0.0, [::]) is read as loopback, since it cannot be connected to everywhere.
+The same forms as Ollama's own `envconfig.Host`: a host, a port, both, with or without a scheme. An address that only
+makes sense to listen on (0.0.0.0, [::]) is read as loopback, since it cannot be connected to everywhere.
 """
 
 from __future__ import annotations

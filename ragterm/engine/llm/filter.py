@@ -1,9 +1,10 @@
 """Model output made harmless while it streams.
 
-A model can write escape sequences that steer the terminal (a document may have told it to). They are removed whole, with the control
-characters, before the text goes anywhere. A sequence can straddle two tokens, so the filter carries its state from one piece to the next.
-The grammar is that of ECMA-48 as terminals read it (Paul Williams' parser, vt100.net/emu/dec_ansi_parser), with one difference: a
-string sequence (OSC, DCS, ...) that is never closed ends at the end of its line, so that it cannot swallow the rest of an answer.
+A model can write escape sequences that steer the terminal (a document may have told it to). They are removed whole,
+with the control characters, before the text goes anywhere. A sequence can straddle two tokens, so the filter carries
+its state from one piece to the next. The grammar is that of ECMA-48 as terminals read it (Paul Williams' parser,
+vt100.net/emu/dec_ansi_parser), with one difference: a string sequence (OSC, DCS, ...) that is never closed ends at
+the end of its line, so that it cannot swallow the rest of an answer.
 """
 
 from __future__ import annotations
@@ -97,7 +98,8 @@ def without_escapes(text: str) -> str:
 
 
 class ThinkingFilter:
-    """Leaves out a `<think>...</think>` block at the very beginning: models whose server does not separate it write it inline."""
+    """Leaves out a `<think>...</think>` block at the very beginning: models whose server does not separate it write
+    it inline."""
 
     _OPEN = "<think>"
     _CLOSE = "</think>"

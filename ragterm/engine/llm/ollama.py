@@ -1,8 +1,8 @@
 """Ollama, through its own Python client: https://github.com/ollama/ollama/blob/main/docs/api.md.
 
-Three things that its defaults get wrong for retrieval are set here. `num_ctx` follows the real length of the prompt, because Ollama
-silently cuts a longer one; it grows in steps and fits what is already loaded, because another value reloads the model. Reading can be
-abandoned at any moment. And every failure says what to type next.
+Three things that its defaults get wrong for retrieval are set here. `num_ctx` follows the real length of the prompt,
+because Ollama silently cuts a longer one; it grows in steps and fits what is already loaded, because another value
+reloads the model. Reading can be abandoned at any moment. And every failure says what to type next.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ _EMBEDDING_FAMILIES = ("bert", "nomic-bert", "xlmroberta", "t5encoder")
 
 @dataclass(frozen=True, slots=True)
 class OllamaStatus:
-    """What a server says of itself. `models` can chat, newest first; `loaded` are in memory now. When it is not `running` (or
-    has no model), `message` and `hint` say what is wrong and what to type."""
+    """What a server says of itself. `models` can chat, newest first; `loaded` are in memory now. When it is not
+    `running` (or has no model), `message` and `hint` say what is wrong and what to type."""
 
     running: bool
     url: str
@@ -49,8 +49,8 @@ class OllamaStatus:
 
 
 def ollama_status(host: str = "", timeout: float = 0.4, offline: bool = False) -> OllamaStatus:
-    """Ask the server for its version and its models. Never raises; `timeout` seconds bounds each of three small requests, and a
-    server that is absent is known after the first.
+    """Ask the server for its version and its models. Never raises; `timeout` seconds bounds each of three small
+    requests, and a server that is absent is known after the first.
 
     Uses only the standard library, so that the app's start does not import the client.
     """
@@ -78,7 +78,11 @@ def ollama_status(host: str = "", timeout: float = 0.4, offline: bool = False) -
     models = tuple(_name(m) for m in tags if _chats(m))
     if not models:
         return OllamaStatus(
-            True, url, version, message=f"Ollama {version} runs but has no model that chats", hint="type `ollama pull llama3.2`"
+            True,
+            url,
+            version,
+            message=f"Ollama {version} runs but has no model that chats",
+            hint="type `ollama pull llama3.2`",
         )
     loaded = tuple(name for m in running if (name := _name(m)) in models)
     return OllamaStatus(True, url, version, models, loaded)
@@ -102,8 +106,8 @@ def _chats(model: dict[str, Any]) -> bool:
 
 
 def context_size(needed: int, limit: int, loaded: int = 0) -> int:
-    """The `num_ctx` for a prompt and answer of `needed` tokens: what is `loaded` if that is enough (another value would reload the
-    model), else rounded up in steps, never above the model's `limit`."""
+    """The `num_ctx` for a prompt and answer of `needed` tokens: what is `loaded` if that is enough (another value
+    would reload the model), else rounded up in steps, never above the model's `limit`."""
     if needed <= loaded <= limit:
         return loaded
     return min(limit, -(-needed // _CONTEXT_STEP) * _CONTEXT_STEP)
@@ -115,7 +119,9 @@ class OllamaModel:
     Raises ConfigError (unusable address) and OfflineError (`offline` and an address beyond this machine).
     """
 
-    def __init__(self, name: str, host: str = "", settings: AnswerSettings | None = None, *, offline: bool = False) -> None:
+    def __init__(
+        self, name: str, host: str = "", settings: AnswerSettings | None = None, *, offline: bool = False
+    ) -> None:
         self.model = name
         self.name = f"ollama:{name}"
         self.url = ollama_url(host)
@@ -143,8 +149,8 @@ class OllamaModel:
         return self._window
 
     def stream(self, prompt: Prompt, control: Control) -> Iterator[LlmEvent]:
-        """Write. Text comes as it is generated, filtered; `Finished` last. Raises LlmError (with the next thing to type) and
-        Cancelled; what came before stays with the caller."""
+        """Write. Text comes as it is generated, filtered; `Finished` last. Raises LlmError (with the next thing to
+        type) and Cancelled; what came before stays with the caller."""
         control.checkpoint()
         limit = self._ask_window(control)
         answer_tokens = self._settings.max_answer_tokens + (_THINKING_TOKENS if self._thinks else 0)
@@ -227,7 +233,9 @@ class OllamaModel:
             case ValueError() | httpx.HTTPError():  # not JSON, not the documented fields
                 if begun:
                     return self._broke_off()
-                return LlmError("The server is not Ollama", f"{self.url} does not answer as Ollama does", "check OLLAMA_HOST")
+                return LlmError(
+                    "The server is not Ollama", f"{self.url} does not answer as Ollama does", "check OLLAMA_HOST"
+                )
             case _:
                 return LlmError("Ollama cannot be used", f"{type(error).__name__}: {error}", "run `ragterm doctor`")
 
@@ -236,7 +244,9 @@ class OllamaModel:
         if status == 404 and "not found" in low:
             installed = ollama_status(self.url, timeout=2.0).models
             return model_absent(self.model, installed)
-        if any(sign in low for sign in ("memory", "cuda error", "cudamalloc", "unable to allocate", "failed to allocate")):
+        if any(
+            sign in low for sign in ("memory", "cuda error", "cudamalloc", "unable to allocate", "failed to allocate")
+        ):
             return LlmError(
                 f"{self.model} does not fit into memory",
                 said,
@@ -245,7 +255,9 @@ class OllamaModel:
         if "does not support chat" in low:
             return LlmError(f"{self.model} cannot chat", said, "choose another model: type `ollama list`")
         where = f"HTTP {status}: " if status > 0 else ""
-        return LlmError("Ollama reported an error", where + (said or "no reason given"), "look at the log of `ollama serve`")
+        return LlmError(
+            "Ollama reported an error", where + (said or "no reason given"), "look at the log of `ollama serve`"
+        )
 
 
 def model_absent(name: str, installed: Sequence[str]) -> LlmError:
@@ -265,8 +277,8 @@ def nearest_model(name: str, installed: Sequence[str]) -> str:
 
 
 def _failures() -> tuple[type[Exception], ...]:
-    """What the client raises when the server fails: its own error, the transport's, and those of a body that is not as documented
-    (no JSON, or other fields)."""
+    """What the client raises when the server fails: its own error, the transport's, and those of a body that is not
+    as documented (no JSON, or other fields)."""
     import httpx
     import ollama
 
@@ -276,4 +288,3 @@ def _failures() -> tuple[type[Exception], ...]:
 def _same(one: str, other: str) -> bool:
     """Ollama reads a name without a tag as `:latest`."""
     return (one if ":" in one else one + ":latest") == (other if ":" in other else other + ":latest")
-

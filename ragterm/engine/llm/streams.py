@@ -1,8 +1,9 @@
 """A blocking HTTP stream that can be abandoned at once.
 
-Reading blocks: until the first token while a model is loaded, and between tokens. So a thread reads, and the caller waits on a queue
-where it also sees that it was cancelled. Closing a socket does not wake a `recv` in another thread, nor does it tell the server while
-that `recv` holds it; `shutdown` does both. httpx shows the socket of a request through its trace extension, before any response.
+Reading blocks: until the first token while a model is loaded, and between tokens. So a thread reads, and the caller
+waits on a queue where it also sees that it was cancelled. Closing a socket does not wake a `recv` in another thread,
+nor does it tell the server while that `recv` holds it; `shutdown` does both. httpx shows the socket of a request
+through its trace extension, before any response.
 """
 
 from __future__ import annotations
@@ -60,8 +61,8 @@ def _shut(found: socket.socket) -> None:
 def read_while_wanted(source: Callable[[], Iterable[T]], control: Control, connection: Connection) -> Iterator[T]:
     """What `source()` yields, read in a thread of its own. Errors of the source are raised here.
 
-    Raises Cancelled within some hundredths of a second of `control.cancel()`, the server's side of the connection closed; the same
-    happens when the caller stops iterating.
+    Raises Cancelled within some hundredths of a second of `control.cancel()`, the server's side of the connection
+    closed; the same happens when the caller stops iterating.
     """
     items: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
 
