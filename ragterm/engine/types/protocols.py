@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 class Tokenizer(Protocol):
     """The embedding model's own tokens."""
 
-    special_tokens: int
-    """How many tokens the model adds around every text ([CLS] and [SEP]: 2)."""
+    @property
+    def special_tokens(self) -> int:
+        """How many tokens the model adds around every text ([CLS] and [SEP]: 2)."""
 
     def spans(self, text: str) -> Sequence[tuple[int, int]]:
         """Character span of every token of `text`, without special tokens, in order. Never truncated."""
@@ -34,12 +35,19 @@ class Tokenizer(Protocol):
 class Embedder(Protocol):
     """Text to unit vectors."""
 
-    model_id: str
-    """Name, content hash, dimension, pooling, prefix and precision in one string: vectors of two ids never meet."""
-    dimensions: int
-    max_tokens: int
-    """The model's window, special tokens included."""
-    tokenizer: Tokenizer
+    @property
+    def model_id(self) -> str:
+        """Name, content hash, dimension, pooling, prefix and precision in one string: vectors of two ids never meet."""
+
+    @property
+    def dimensions(self) -> int: ...
+
+    @property
+    def max_tokens(self) -> int:
+        """The model's window, special tokens included."""
+
+    @property
+    def tokenizer(self) -> Tokenizer: ...
 
     def embed_documents(self, texts: Sequence[str]) -> FloatArray:
         """float32 (n, dimensions), L2-normalised, in the order of `texts`. Text past the window is truncated."""
