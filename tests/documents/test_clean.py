@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ragterm.engine.documents.clean import canonical
@@ -45,6 +45,7 @@ def test_a_hostile_text_becomes_what_a_reader_meant(hostile: str, clean: str) ->
 NASTY = st.text(alphabet=st.sampled_from("ab\n\r\t\x1b\x9b\x9d\x90\x9c\x07[]P\\;m0(\x85\x00\ufeff\ud800é"), max_size=60)
 
 
+@settings(deadline=None)
 @given(NASTY | st.text(max_size=60))
 def test_what_is_left_is_canonical_and_stays_so(text: str) -> None:
     clean = canonical(text)
@@ -55,6 +56,7 @@ def test_what_is_left_is_canonical_and_stays_so(text: str) -> None:
         assert c in "\n\t" or not (code < 0x20 or 0x7F <= code <= 0x9F or 0xD800 <= code <= 0xDFFF)
 
 
+@settings(deadline=None)
 @given(
     st.text(
         alphabet=st.characters(exclude_categories=("Cc", "Cs"), exclude_characters="\ufeff") | st.sampled_from("\n\t")

@@ -118,7 +118,7 @@ def test_rules_at_the_top_are_no_front_matter() -> None:
     assert "Just a paragraph." in {first for _, first, _ in outline(document)}
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(st.text(alphabet=st.sampled_from("ab #-*>|`~=1.\n\n\t[]()<!é\u2028"), max_size=200))
 def test_markdown_blocks_cover_every_letter_once(text: str) -> None:
     """Whatever the text: blocks are ordered, and what no block holds has no letters (definitions of links and comments apart)."""
@@ -220,6 +220,7 @@ def test_a_csv_file_is_one_table() -> None:
     assert [(b.kind, document.text[b.start : b.end]) for b in document.blocks] == [("table", "a,b\n1,2\n\n3,4")]
 
 
+@settings(deadline=None)
 @given(st.text(alphabet=st.sampled_from("abC 1.-=*>|\n\n\t"), max_size=300))
 def test_text_blocks_cover_everything_that_is_not_white(text: str) -> None:
     document = parse_text(text, Path("x.txt"))
@@ -278,6 +279,7 @@ def test_definitions_of_other_languages(name: str, source: str, sections: list[t
     assert [b.section for b in parse_code(source, Path(name)).blocks] == sections
 
 
+@settings(deadline=None)
 @given(st.text(alphabet=st.sampled_from("ab(){} \n\n\t\u2028"), max_size=200))
 def test_code_blocks_cover_everything_that_is_not_white(text: str) -> None:
     document = parse_code(text, Path("x.c"))

@@ -120,6 +120,7 @@ class _Slot:
         self.deadline: float | None = None
         self.started = False
         self._expired = False
+        self._served = 0
         self._lock = threading.Lock()
         self._thread = threading.Thread(target=self._run, name=f"parser-{number}", daemon=True)
 
@@ -164,8 +165,9 @@ class _Slot:
         self._end()
 
     def _parse(self, path: str) -> ParsedDocument:
-        for attempt in (1, 2):
+        while True:
             process = self._alive()
+            fresh = self._served == 0
             with self._lock:
                 if self.pool._closed.is_set():
                     process.kill()
@@ -173,19 +175,18 @@ class _Slot:
                 self._expired = False
                 self.deadline = time.monotonic() + self.pool.timeout_seconds
             try:
-                try:
-                    write_frame(cast(BinaryIO, process.stdin), {"path": path, "timeout": self.pool.timeout_seconds})
-                except OSError:
-                    if attempt == 1:  # it died between two files: nothing that this one did
-                        self._end()
-                        continue
-                    raise BrokenFrame("the worker does not start") from None
+                write_frame(cast(BinaryIO, process.stdin), {"path": path, "timeout": self.pool.timeout_seconds})
                 header, text = read_frame(cast(BinaryIO, process.stdout))
             except (BrokenFrame, OSError) as error:
-                raise self._why(process, error) from error
+                problem = self._why(process, error)
+                # A worker that has read other files may have died of them, or between two: this one gets a fresh worker.
+                if fresh or self._expired or isinstance(problem, Cancelled):
+                    raise problem from error
+                continue
             finally:
                 with self._lock:
                     self.deadline = None
+            self._served += 1
             if header.get("retire"):
                 self._end()
             failure = error_from(header)
@@ -198,7 +199,6 @@ class _Slot:
                 raise ParseError(
                     "The parser answered nonsense", str(error), "open the file in its own program and save it again"
                 ) from error
-        raise AssertionError("unreachable")
 
     def _alive(self) -> subprocess.Popen[bytes]:
         if self.process is not None and self.process.poll() is not None:
@@ -206,7 +206,7 @@ class _Slot:
         if self.process is None:
             process = _spawn(self.pool._command)
             with self._lock:
-                self.process = process
+                self.process, self._served = process, 0
         return self.process
 
     def _why(self, process: subprocess.Popen[bytes], error: Exception) -> ParseError | Cancelled:
@@ -255,10 +255,10 @@ def _ending(code: int | None, error: Exception) -> str:
 
 
 def _spawn(command: list[str]) -> subprocess.Popen[bytes]:
-    """A new session, so that Ctrl+C in the terminal reaches the application alone."""
-    root = str(Path(__file__).resolve().parents[3])
-    others = os.environ.get("PYTHONPATH")
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([root, others]) if others else root}
+    """A new session, so that Ctrl+C in the terminal reaches the application alone. Modules are looked for where this package is
+    and in absolute folders: never in the current one."""
+    others = [folder for folder in os.environ.get("PYTHONPATH", "").split(os.pathsep) if Path(folder).is_absolute()]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).resolve().parents[3]), *others])}
     return subprocess.Popen(
         command,
         stdin=subprocess.PIPE,
