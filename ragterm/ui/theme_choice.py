@@ -36,6 +36,10 @@ class ThemeChoice(_Base):
         own = (Path(self.bridge.home) / "themes",) if self.bridge.home else ()
         return (shipped("themes"), *own)
 
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        """Our own variables, for themes that do not set them (Textual's)."""
+        return {"citation-background": "#f0b35e", "citation-foreground": "#12161f"}
+
     def start_theme(self) -> None:
         """Register the configured theme alone: six files are not read before the first frame."""
         wanted = self.bridge.settings.interface.theme if self.bridge.settings else DEFAULT
