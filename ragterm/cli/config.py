@@ -54,6 +54,28 @@ def set_(options: Globals, key: str, value: str) -> None:
         say(f"{key} = {new}")
 
 
+@command.command(
+    "download", help="Fetch a model's checkpoint from its hub, after saying what, how large and from where."
+)
+@global_options
+@click.argument("model")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.pass_obj
+def download(options: Globals, model: str, yes: bool) -> None:
+    with options.engine() as engine:
+        needed = engine.model_to_download(model)
+        if needed is None:
+            say(f"{model} is here already") if not options.as_json else emit_json({"model": model, "downloaded": False})
+            return
+        if not yes:
+            click.confirm(f"{needed.message[:1].upper()}{needed.message[1:]}. Download it?", abort=True, err=True)
+        engine.download_model(model, lambda text: click.echo(text, err=True))
+    if options.as_json:
+        emit_json({"model": model, "downloaded": True})
+    else:
+        say(f"{model} is ready")
+
+
 @command.command("delete", help="Delete stored data: a collection by name, or `traces`, `caches`, `everything`.")
 @global_options
 @click.argument("what", type=click.Choice(["collection", "traces", "caches", "everything"]))

@@ -27,7 +27,7 @@ from ragterm.engine.home import home_folder, save_setting
 from ragterm.engine.resident import ResidentModels
 from ragterm.engine.types.answers import AnswerReady, AskEvent, StageDone
 from ragterm.engine.types.control import Control
-from ragterm.engine.types.errors import NotFoundError, RagtermError, UsageError
+from ragterm.engine.types.errors import DownloadNeeded, NotFoundError, RagtermError, UsageError
 from ragterm.engine.types.health import Check, LlmStatus
 from ragterm.engine.types.settings import Settings, load_settings
 from ragterm.engine.types.tracing import RetrievalSettings, Trace
@@ -323,6 +323,22 @@ class Engine:
         """Load the embedding model (and make it ready, once) before it is needed."""
         embedder = self.models.embedder(progress)
         embedder.embed_query("warm")
+
+    def model_to_download(self, name: str) -> DownloadNeeded | None:
+        """What fetching a checkpoint would mean (size, source), None when it is here. Raises OfflineError."""
+        from ragterm.engine.models.weights import find_weights
+
+        try:
+            find_weights(name, self.models.cache, self.settings.privacy.offline)
+        except DownloadNeeded as needed:
+            return needed
+        return None
+
+    def download_model(self, name: str, progress: OnStep | None = None) -> None:
+        """Fetch a checkpoint. Only after the user has agreed. Raises OfflineError, ModelError."""
+        from ragterm.engine.models.weights import download
+
+        download(name, self.models.cache, progress, offline=self.settings.privacy.offline)
 
     def evaluate(
         self,
