@@ -82,7 +82,7 @@ def _open(data: bytes, builder: DocumentBuilder) -> _Parts:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             return _unpack(archive, builder)
-    except (zipfile.BadZipFile, EOFError, struct.error, NotImplementedError, OSError) as error:
+    except (zipfile.BadZipFile, EOFError, struct.error, NotImplementedError, OSError, ValueError) as error:
         parts = _salvage(data)
         if not any(name.endswith(".xml") for name in parts):
             what = "the file is no Word document" if not data.startswith(b"PK") else "nothing can be unpacked from it"
@@ -109,7 +109,7 @@ def _unpack(archive: zipfile.ZipFile, builder: DocumentBuilder) -> _Parts:
         try:
             with archive.open(entry) as part:
                 content = part.read(MAX_PART + 1)
-        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, ValueError) as error:
             if name.endswith("document.xml"):
                 raise zipfile.BadZipFile(str(error)) from error
             builder.warnings.append(f"a part of the file is damaged and was left out: {name}")

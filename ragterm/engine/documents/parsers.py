@@ -46,7 +46,9 @@ def parse_file(path: Path) -> ParsedDocument:
         )
     try:
         return _parse(data, path, _by_content(data, kind))
-    except (ParseError, MemoryError):
+    except ParseError as error:  # reasons quote names and bytes of the document
+        raise ParseError(error.title, canonical(error.message), canonical(error.hint), stage=error.stage) from error
+    except MemoryError:
         raise
     except RecursionError as error:
         raise ParseError(

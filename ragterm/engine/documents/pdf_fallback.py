@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import struct
+import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +24,21 @@ from ragterm.engine.types.errors import ParseError
 if TYPE_CHECKING:
     from ragterm.engine.types.documents import ParsedDocument
 
+_BREAKAGE = (
+    *(
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        IndexError,
+        ZeroDivisionError,
+        OverflowError,
+        struct.error,
+        zlib.error,
+    ),
+    *(OSError, EOFError, NotImplementedError, RecursionError, AssertionError),
+)
+"""What pypdf lets through on damaged files."""
 _PASSWORD = ParseError(
     "Password protected",
     "the file opens only with a password, and the empty one is wrong",
@@ -48,7 +65,7 @@ def parse_with_pypdf(data: bytes, path: Path, reason: str, *, quiet: bool = Fals
         texts: list[str | None] = [_text(reader, index) for index in range(count)]
     except DependencyError as error:
         raise _PASSWORD if "assword" in reason else _damaged(reason, error) from error
-    except (PyPdfError, ValueError, KeyError, TypeError, AttributeError, IndexError, OSError) as error:
+    except (PyPdfError, *_BREAKAGE) as error:
         raise _damaged(reason, error) from error
     if not any(text and any(c.isalnum() for c in text) for text in texts):
         if all(text is None for text in texts) and texts:
@@ -58,6 +75,8 @@ def parse_with_pypdf(data: bytes, path: Path, reason: str, *, quiet: bool = Fals
 
 
 def _build(texts: list[str | None], reader: Any, path: Path) -> ParsedDocument:
+    from pypdf.errors import PyPdfError
+
     builder = DocumentBuilder()
     words = Vocabulary(line for text in texts if text for line in text.split("\n"))
     empty, garbled, unreadable = [], [], []
@@ -81,7 +100,7 @@ def _build(texts: list[str | None], reader: Any, path: Path) -> ParsedDocument:
     try:
         info = reader.metadata or {}
         title, author = str(info.get("/Title") or ""), str(info.get("/Author") or "")
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (PyPdfError, *_BREAKAGE):
         title = author = ""
     metadata = {"author": author} if author else {}
     return builder.finish(
@@ -99,7 +118,7 @@ def _text(reader: Any, index: int) -> str | None:
 
     try:
         text: str = reader.pages[index].extract_text() or ""
-    except (PyPdfError, ValueError, KeyError, TypeError, AttributeError, IndexError, ZeroDivisionError, RecursionError):
+    except (PyPdfError, *_BREAKAGE):
         return None
     lines = [line.rstrip() for line in text.replace("\xad\n", MARK).split("\n")]
     whole = ""
