@@ -121,6 +121,7 @@ def _written(llm: LanguageModel, prompt: Prompt, control: Control, draft: _Draft
 
 
 def _finished(draft: _Draft, prompt: Prompt, trace: Trace, llm: str, embedder: Embedder, notice: str) -> Answer:
+    usage = draft.finished or Finished("")
     hashes = {c.chunk.document_id: c.content_hash for c in trace.candidates}
     if draft.declined:
         return Answer(draft.declined, llm, True, (), (), notice=notice)
@@ -132,7 +133,17 @@ def _finished(draft: _Draft, prompt: Prompt, trace: Trace, llm: str, embedder: E
         resolved = resolve_markers(draft.text.strip(), {p.marker for p in prompt.passages})
         text, removed = resolved.text.strip(), resolved.removed
         if declines(text) and draft.error is None:
-            return Answer(text, llm, True, (), (), removed, notice=notice, **_usage(draft))
+            return Answer(
+                text,
+                llm,
+                True,
+                (),
+                (),
+                removed,
+                notice=notice,
+                prompt_tokens=usage.prompt_tokens,
+                output_tokens=usage.output_tokens,
+            )
         sentences, citations = verify(text, prompt.passages, hashes, embedder)
     error, hint = _what_went_wrong(draft)
     return Answer(
@@ -146,13 +157,9 @@ def _finished(draft: _Draft, prompt: Prompt, trace: Trace, llm: str, embedder: E
         error=error,
         hint=hint,
         notice=notice,
-        **_usage(draft),
+        prompt_tokens=usage.prompt_tokens,
+        output_tokens=usage.output_tokens,
     )
-
-
-def _usage(draft: _Draft) -> dict[str, int]:
-    usage = draft.finished or Finished("")
-    return {"prompt_tokens": usage.prompt_tokens, "output_tokens": usage.output_tokens}
 
 
 def declines(text: str) -> bool:

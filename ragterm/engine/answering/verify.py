@@ -75,7 +75,7 @@ def verify(
     gets a citation per marker (in that order), each the best sentence of its passage; one without gets none, and its
     verdict says whether any passage supports it.
     """
-    marked = marked_sentences(text)
+    marked = [m for m in marked_sentences(text) if m.markers or not text[m.start : m.end].endswith(":")]
     if not marked or not passages:
         return tuple(_sentence(text, m, "unsupported") for m in marked), ()
     by_marker = {p.marker: p for p in passages}
