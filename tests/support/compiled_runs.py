@@ -49,13 +49,8 @@ def main() -> None:
         vectors, queries = data_set(name)
         rows = Rows.of(np.arange(len(vectors)) + 1000, vectors)
         stored = construction.build(StoredVectors(rows, 1, "", "x"), GraphParameters(m=8, ef_construction=100, seed=3))
-        if name == "small":
-            # A graph that lost all but one link of every node exercises the repair as well.
-            stored.graph.links[:, 1:] = -1
-            stored.graph.degrees[:] = np.minimum(stored.graph.degrees, 1)
-            results["small/repaired"] = np.array([connect.connect_layers(stored.graph)])
         for field in ("codes", "levels", "first_row", "links", "degrees", "top"):
-            results[f"{name}/{field}"] = getattr(stored.graph, field)
+            results[f"{name}/{field}"] = getattr(stored.graph, field).copy()
         deleted = np.zeros(len(vectors), dtype=np.bool_)
         for case in ("whole", "deleted"):
             if case == "deleted":
@@ -67,6 +62,12 @@ def main() -> None:
             results[f"{name}/{case}"] = found
         results[f"{name}/mask"] = deleted
         results[f"{name}/limit"] = np.array([stored.code_limit])
+        if name == "small":
+            # A graph that lost all but one link of every node exercises the repair as well.
+            stored.graph.links[:, 1:] = -1
+            stored.graph.degrees[:] = np.minimum(stored.graph.degrees, 1)
+            results["small/repaired"] = np.array([connect.connect_layers(stored.graph)])
+            results["small/repaired_links"] = stored.graph.links
     np.savez(out, **results)
 
 

@@ -54,4 +54,4 @@ def true_order(vectors: np.ndarray, keys: np.ndarray, query: np.ndarray) -> tupl
 def link_here(index: CollectionDenseIndex) -> None:
     """Save, and build the graph interpreted, in this process: what the child does, without its start."""
     index.save(build_graph=False)
-    build_in_folder(index.folder, index.parameters, index.dimensions, index.identity)
+    build_in_folder(index.folder, index.parameters, index.dimensions, index.identity, compiled=False)

@@ -8,8 +8,12 @@ from support.vector_indexes import RUNS, SMALL, changes, run_python, true_order,
 from ragterm.engine.vectors import hnsw
 from ragterm.engine.vectors.check import check_graph
 from ragterm.engine.vectors.dense import CollectionDenseIndex
+from ragterm.engine.vectors.flat import Rows
 from ragterm.engine.vectors.hnsw import Graph
 from ragterm.engine.vectors.kernels import INNER_PRODUCT
+from ragterm.engine.vectors.projection import fit_projection
+from ragterm.engine.vectors.stored import StoredGraph, keys_crc
+from ragterm.engine.vectors.views import GraphPicture
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +31,7 @@ def graph_in(runs, name):
 def test_interpreted_runs_give_what_compiled_ones_give(runs, execution, tmp_path):
     run_python(RUNS, execution, tmp_path / "out.npz", "small")
     with np.load(tmp_path / "out.npz") as interpreted:
-        assert len(interpreted.files) == 11
+        assert len(interpreted.files) == 12
         for name in interpreted.files:
             assert interpreted[name].tolist() == runs[name].tolist(), name
     assert runs["small/repaired"] >= 1
@@ -82,14 +86,9 @@ def test_the_child_process_builds_reports_and_extends(tmp_path, numba_cache, com
     index.close()
 
 
-def test_a_walk_finds_what_the_compiled_search_finds(runs, compiled, tmp_path, numba_cache, monkeypatch):
+def test_a_walk_finds_what_the_compiled_search_finds(runs):
     """The walk is interpreted; its results are those of Algorithm 5 run by compiled kernels in another process."""
     vectors, queries = data_set("small")
-    from ragterm.engine.vectors.flat import Rows
-    from ragterm.engine.vectors.projection import fit_projection
-    from ragterm.engine.vectors.stored import StoredGraph, keys_crc
-    from ragterm.engine.vectors.views import GraphPicture
-
     rows = Rows.of(np.arange(len(vectors)) + 1000, vectors)
     projection = fit_projection(vectors)
     limit = float(runs["small/limit"][0])

@@ -376,6 +376,27 @@ def test_a_build_can_be_cancelled(new_index, monkeypatch):
     assert index.wait_for_graph(0)
 
 
+def test_a_child_that_is_killed_leaves_the_old_graph(new_index, monkeypatch):
+    monkeypatch.setenv("NUMBA_DISABLE_JIT", "1")
+    index = new_index()
+    index.apply(changes(range(200), unit_vectors(200), 1))
+    link_here(index)
+    before = index.layer_map(0)
+    index.apply(changes(range(200, 390), unit_vectors(190, seed=1), 2))
+    children = []
+    start = subprocess.Popen
+    monkeypatch.setattr(subprocess, "Popen", lambda *a, **k: children.append(start(*a, **k)) or children[0])
+    with pytest.raises(StoreError, match="exit code -9"):
+        index.save(wait=True, progress=lambda linked, _: linked and children[0].kill())
+    again = new_index()
+    assert again.load(2)
+    assert again.layer_map(0) == before
+    assert (again.summary().ready, again.summary().layers[0].nodes) == (False, 200)
+    monkeypatch.undo()
+    link_here(again)
+    assert (again.summary().ready, again.summary().layers[0].nodes) == (True, 390)
+
+
 def test_loading_and_searching_need_no_compiler(tmp_path):
     index = CollectionDenseIndex(tmp_path, 12, parameters=SMALL)
     index.apply(changes(range(200), unit_vectors(200), 1))

@@ -1,4 +1,5 @@
 import json
+import os
 
 import numpy as np
 import pytest
@@ -93,3 +94,12 @@ def test_a_write_that_fails_leaves_the_old_file(written, monkeypatch):
         write_snapshot(written, "kind", {}, {"a": np.zeros(3, dtype=np.int64)})
     assert written.read_bytes() == before
     assert [p.name for p in written.parent.iterdir()] == [written.name]
+
+
+def test_what_a_killed_writer_left_is_swept_away_but_not_one_at_work(written):
+    old, young = (written.with_name(f"{written.name}.{pid}.1.partial") for pid in (1, 2))
+    for aside in (old, young):
+        aside.write_bytes(b"half")
+    os.utime(old, (0, 0))
+    write_snapshot(written, "kind", {}, {"a": np.zeros(3, dtype=np.int64)})
+    assert sorted(p.name for p in written.parent.iterdir()) == sorted([written.name, young.name])

@@ -19,6 +19,8 @@ from ragterm.engine.vectors.execution import compile_kernels
 from ragterm.engine.vectors.snapshot import SnapshotError
 from ragterm.engine.vectors.stored import GraphParameters, StoredGraph, read_graph, read_vectors, write_graph
 
+INTERPRETED_NODES = 300
+"""Up to here plain Python is done (2 s) before the kernels would be compiled (10 s, the first time)."""
 _SECONDS_BETWEEN_REPORTS = 0.1
 
 
@@ -28,7 +30,6 @@ def main(arguments: list[str]) -> int:
         os.nice(10)
     try:
         _say(0, 0)
-        compile_kernels()
         build_in_folder(
             Path(folder), GraphParameters(int(m), int(ef_construction), int(seed)), int(dimensions), identity
         )
@@ -38,9 +39,13 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def build_in_folder(folder: Path, parameters: GraphParameters, dimensions: int, identity: str) -> None:
-    """Bring `graph.snapshot` to the rows of `vectors.snapshot`, interpreted or compiled as this process is. Raises SnapshotError when those cannot be read."""
+def build_in_folder(
+    folder: Path, parameters: GraphParameters, dimensions: int, identity: str, compiled: bool = True
+) -> None:
+    """Bring `graph.snapshot` to the rows of `vectors.snapshot`. Raises SnapshotError when those cannot be read."""
     stored = read_vectors(folder, dimensions, identity)
+    if compiled and len(stored.rows) > INTERPRETED_NODES:
+        compile_kernels()
     _say(0, len(stored.rows))
     old = _old_graph(folder)
     if old is not None and construction.can_extend(old, stored, parameters):

@@ -18,7 +18,7 @@ import numpy as np
 from ragterm.engine.types.control import Control
 from ragterm.engine.types.errors import UsageError
 from ragterm.engine.types.graphs import GraphSummary, LayerMap, Walk
-from ragterm.engine.types.protocols import IndexChanges
+from ragterm.engine.types.protocols import IndexChanges, IndexEntry
 from ragterm.engine.vectors import execution, flat
 from ragterm.engine.vectors.builder import GraphBuild, GraphBuilds
 from ragterm.engine.vectors.check import check_graph
@@ -36,7 +36,7 @@ from ragterm.engine.vectors.stored import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -109,12 +109,8 @@ class CollectionDenseIndex:
         """Bring the index to `changes.generation`; what is older than the index is ignored, what is there already is not added
         again. Raises UsageError for a vector that is missing, not finite, or of another dimension; nothing is changed then."""
         entries = {entry.key: entry for entry in changes.added}
-        if any(entry.vector is None for entry in entries.values()):
-            raise UsageError("An entry has no vector", "the dense index needs one for every chunk", "embed it first")
         keys = np.fromiter(entries, dtype=np.int64, count=len(entries))
-        vectors = np.empty((len(entries), self.dimensions), dtype=np.float32)
-        for i, entry in enumerate(entries.values()):
-            vectors[i] = flat.checked_vectors(entry.vector, self.dimensions, f"vector of chunk {entry.key}")[0]
+        vectors = self._vectors_of(list(entries.values()))
         removed = np.asarray(changes.removed, dtype=np.int64)
         with self._writing:
             state = self._state
@@ -122,6 +118,18 @@ class CollectionDenseIndex:
                 return
             rows = state.rows.with_changes(keys, vectors, removed)
             self._put(replace(state, rows=rows, generation=changes.generation))
+
+    def _vectors_of(self, entries: Sequence[IndexEntry]) -> FloatArray:
+        given = [entry.vector for entry in entries if entry.vector is not None]
+        if len(given) < len(entries):
+            raise UsageError("An entry has no vector", "the dense index needs one for every chunk", "embed it first")
+        if all(np.shape(vector) == (self.dimensions,) for vector in given):
+            vectors = np.array(given, dtype=np.float32).reshape(len(given), self.dimensions)
+            if np.isfinite(vectors).all():
+                return vectors
+        for entry, vector in zip(entries, given, strict=True):
+            flat.checked_vectors(vector, self.dimensions, f"vector of chunk {entry.key}")
+        return np.concatenate([flat.checked_vectors(vector, self.dimensions) for vector in given])
 
     def clear(self) -> None:
         """Forget everything in memory, back to generation 0; the next `save` writes that down."""
@@ -143,7 +151,7 @@ class CollectionDenseIndex:
         if allowed is not None:
             among = rows.find(flat.distinct(np.asarray(allowed, dtype=np.int64)))
             found, scores = flat.top_k(rows, query, k, among[among >= 0])
-        elif rows.live > self.exact_limit and (state := self._with_compiled_graph()).graph is not None:
+        elif rows.live > self.exact_limit and (state := self._ready_for_graph()).graph is not None:
             rows = state.rows
             found, scores = self._through_graph(state, query, k)
         else:
@@ -173,15 +181,14 @@ class CollectionDenseIndex:
         newer, _ = flat.top_k(rows, query, k, state.unlinked())
         return flat.best_of(rows, np.concatenate([found, newer]), query, k)
 
-    def _with_compiled_graph(self) -> _State:
-        """The state with its graph when that can answer now; otherwise without, and what is missing is fetched in the background."""
-        state = self._state
-        if not execution.is_compiled():
-            if not self._warming:
-                self._warming = True
-                threading.Thread(target=self.warm, name="warm-kernels", daemon=True).start()
-            return replace(state, graph=None)
-        return state
+    def _ready_for_graph(self) -> _State:
+        """The state, with a graph only where it can answer now; kernels that are not compiled yet are fetched in the background."""
+        if self._take_over_graph() is not None and execution.is_compiled():
+            return self._state
+        if self._state.graph is not None and not self._warming:
+            self._warming = True
+            threading.Thread(target=self.warm, name="warm-kernels", daemon=True).start()
+        return replace(self._state, graph=None)
 
     def warm(self) -> None:
         """Get ready to answer through the graph, where the collection is large enough for that: load it, import numba, load the
