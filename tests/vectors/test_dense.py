@@ -379,10 +379,10 @@ def test_a_build_can_be_cancelled(new_index, monkeypatch):
 def test_a_child_that_is_killed_leaves_the_old_graph(new_index, monkeypatch):
     monkeypatch.setenv("NUMBA_DISABLE_JIT", "1")
     index = new_index()
-    index.apply(changes(range(200), unit_vectors(200), 1))
+    index.apply(changes(range(150), unit_vectors(150), 1))
     link_here(index)
     before = index.layer_map(0)
-    index.apply(changes(range(200, 390), unit_vectors(190, seed=1), 2))
+    index.apply(changes(range(150, 290), unit_vectors(140, seed=1), 2))
     children = []
     start = subprocess.Popen
     monkeypatch.setattr(subprocess, "Popen", lambda *a, **k: children.append(start(*a, **k)) or children[0])
@@ -391,10 +391,10 @@ def test_a_child_that_is_killed_leaves_the_old_graph(new_index, monkeypatch):
     again = new_index()
     assert again.load(2)
     assert again.layer_map(0) == before
-    assert (again.summary().ready, again.summary().layers[0].nodes) == (False, 200)
+    assert (again.summary().ready, again.summary().layers[0].nodes) == (False, 150)
     monkeypatch.undo()
     link_here(again)
-    assert (again.summary().ready, again.summary().layers[0].nodes) == (True, 390)
+    assert (again.summary().ready, again.summary().layers[0].nodes) == (True, 290)
 
 
 def test_loading_and_searching_need_no_compiler(tmp_path):

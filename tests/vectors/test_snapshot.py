@@ -13,7 +13,7 @@ from ragterm.engine.vectors.snapshot import ALIGNMENT, SnapshotError, read_snaps
 arrays = st.sampled_from([np.int8, np.bool_, np.int32, np.int64, np.float32]).flatmap(
     lambda dtype: npst.arrays(dtype, npst.array_shapes(min_dims=1, max_dims=2, min_side=0, max_side=9))
 )
-anywhere = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+anywhere = settings(deadline=None, max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @given(st.dictionaries(st.text(min_size=1, max_size=8), arrays, max_size=4))

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ragterm.engine.vectors.execution import kernel
+from ragterm.engine.vectors.execution import entry_kernel, kernel
 from ragterm.engine.vectors.hnsw import Graph
 from ragterm.engine.vectors.kernels import distance, pack
 
@@ -36,7 +36,7 @@ def connect_layers(graph: Graph) -> int:
     return sum(int(connect_layer(graph, layer, parents, queue)) for layer in range(int(graph.top[1]), -1, -1))
 
 
-@kernel
+@entry_kernel
 def connect_layer(graph: Graph, layer: int, parents: Parents, queue: Parents) -> int:
     """One layer of `connect_layers`. `parents` and `queue`: int64 (n,), room to work in."""
     parents[:] = UNREACHED

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from ragterm.engine.vectors.execution import kernel
+from ragterm.engine.vectors.execution import entry_kernel, kernel
 from ragterm.engine.vectors.kernels import (
     INNER_PRODUCT,
     distance,
@@ -278,7 +278,7 @@ def select_neighbours(graph: Graph, candidates: Entries, count: int, m: int, cho
     return size
 
 
-@kernel
+@entry_kernel
 def knn_search(graph: Graph, query: Codes, ef: int, scratch: Scratch, log: Log) -> int:
     """Algorithm 5, K-NN-SEARCH(hnsw, q, K, ef): the `ef` nearest nodes that are not deleted, in `scratch.found`, nearest
     first; how many is returned. K is the caller's: it scores all of them again in full precision and takes the first K."""
@@ -292,7 +292,7 @@ def knn_search(graph: Graph, query: Codes, ef: int, scratch: Scratch, log: Log) 
     return search_layer(graph, query, count, ef, 0, False, scratch, log)
 
 
-@kernel
+@entry_kernel
 def insert_range(graph: Graph, first: int, last: int, ef_construction: int, scratch: Scratch, log: Log) -> None:
     """Insert the nodes `first` to `last - 1`, in order."""
     for node in range(first, last):
