@@ -17,6 +17,7 @@ from ragterm.engine.keyword.analysis import MAX_QUERY_TERMS, matched_spans, quer
         ("What is the refund policy?", ["refund", "polici"]),
         ("Why don't we run?", ["run"]),
         ("naïve Café CAFE\u0301", ["naiv", "cafe", "cafe"]),
+        ("re\u0301sume\u0301", ["resum"]),
         ("of\ufb01ce hy\u00adphen", ["offic", "hyphen"]),
         ("snake_case x.y/z", ["snake", "case", "x", "y", "z"]),
         ("東京都 は", ["東京", "京都", "は"]),

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ragterm.engine.keyword.analysis import ANALYSIS_VERSION, analyser, indexed_form, query_terms
+from ragterm.engine.keyword.checksums import check_file, live_files
 from ragterm.engine.types.errors import BusyError, StoreError
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ class TantivyIndex:
         self._searcher: tantivy.Searcher | None = None
         self._searcher_mark: tuple[int, int, int] | None = None
         self._generation = 0
+        self._checked: set[str] = set()
         self._writer: tantivy.IndexWriter | None = None
         self._writer_holds = 0
 
@@ -208,6 +210,7 @@ class TantivyIndex:
             self._searcher_mark = mark
             try:
                 generation = _read_mark(self._folder / _MARK, self._identity)
+                self._check()
                 if self._index is None:
                     self._index = self._open_index(create=False)
                 self._index.reload()
@@ -269,6 +272,13 @@ class TantivyIndex:
                 "wait for it to finish, then try again",
             ) from error
 
+    def _check(self) -> None:
+        """Raises ValueError when a file that was not there at the last look is damaged. Segments never change, so once is enough."""
+        files = {path.name: path for path in live_files(self._folder)}
+        for name in files.keys() - self._checked:
+            check_file(files[name])
+        self._checked = set(files)
+
     def _write_mark(self, generation: int) -> None:
         mark = self._folder / _MARK
         aside = self._folder / f"{_MARK}.{os.getpid()}"
@@ -278,6 +288,7 @@ class TantivyIndex:
 
     def _forget(self) -> None:
         self._index, self._searcher, self._searcher_mark, self._generation = None, None, None, 0
+        self._checked = set()
 
 
 @cache
@@ -326,7 +337,10 @@ def _read_mark(path: Path, identity: str) -> int:
 
 
 def _is_damage(error: BaseException) -> bool:
-    return isinstance(error, ValueError | OSError | RuntimeError) or type(error).__name__ == "PanicException"
+    return (
+        isinstance(error, ValueError | LookupError | TypeError | OSError | RuntimeError)
+        or type(error).__name__ == "PanicException"
+    )
 
 
 def _best_first(hit: tuple[int, float]) -> tuple[float, int]:
