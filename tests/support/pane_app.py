@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
+from support import traces
+from support.fake_engine import FakeEngine
 from textual import on
 from textual.app import App, ComposeResult
 from textual.message import Message
@@ -21,8 +23,6 @@ from ragterm.ui import messages
 from ragterm.ui.bridge import Bridge
 from ragterm.ui.panes.pane import Pane
 from ragterm.ui.theming import read_themes
-from support import traces
-from support.fake_engine import FakeEngine
 
 
 class TraceEngine(FakeEngine):
@@ -109,8 +109,6 @@ class TraceEngine(FakeEngine):
 
 class PaneApp(App[None]):
     """Shows one pane; `heard` are the wishes that reached the app."""
-
-    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-normal"), (150, "-wide")]
 
     def __init__(self, pane: type[Pane], engine: FakeEngine | None = None, theme: str = "ragterm") -> None:
         super().__init__()

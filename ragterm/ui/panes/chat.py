@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 from textual import events, on
 from textual.app import ComposeResult
 from textual.content import Content
-from textual.widgets import Static
 
 from ragterm.engine.types.answers import AnswerReady, AnswerStarted, StageDone, TextDelta
 from ragterm.engine.types.errors import Cancelled, RagtermError
@@ -28,7 +27,7 @@ from ragterm.ui.widgets.citation import MUTED
 from ragterm.ui.widgets.conversation import Conversation
 from ragterm.ui.widgets.line_view import Line, LineView, styled
 from ragterm.ui.widgets.prompt import Prompt
-from ragterm.ui.widgets.status_line import StatusLine, key_hints
+from ragterm.ui.widgets.status_line import key_hints
 from ragterm.ui.widgets.text_view import TextScreen
 from ragterm.ui.widgets.welcome import example_questions, welcome_lines
 
@@ -73,51 +72,60 @@ class ChatPane(Pane):
 
     DEFAULT_CSS = """
     ChatPane { layout: vertical; height: 1fr; }
-    ChatPane #limit { display: none; height: 1; padding: 0 1; color: $text-accent; }
-    ChatPane #limit.-on { display: block; }
+    ChatPane Prompt { margin: 0; }
     """
 
     def __init__(self, bridge: Bridge) -> None:
         super().__init__(bridge)
         self.limit: tuple[str, ...] | None = None
         self.limit_titles: tuple[str, ...] = ()
-        self.llm = ""
         self._notices: set[str] = set()
-        self._running: int | None = None
+        self._answering: int | None = None
 
     def compose(self) -> ComposeResult:
         yield ChatConversation(id="conversation")
-        yield Static(id="limit")
         yield Prompt(id="prompt")
-        yield StatusLine(id="chat-status")
 
     def on_mount(self) -> None:
         self.conversation = self.query_one("#conversation", ChatConversation)
         self.prompt = self.query_one("#prompt", Prompt)
-        self.status = self.query_one("#chat-status", StatusLine)
+        if (listed := self.bridge.listed) is not None:
+            self._listed(listed)
         self.say_idle()
 
     def focus_first(self) -> None:
         self.prompt.focus()
 
-    # --- The status line ----------------------------------------------------------------------------------------------------------
+    # --- What the prompt's frame says -------------------------------------------------------------------------------------------
 
     def say_idle(self) -> None:
-        right = self.model_line()
+        """Above the prompt the limit, if there is one; below it what one can do from here."""
+        limit = Content("")
+        if self.limit is not None:
+            names = ", ".join(line(t) for t in self.limit_titles) or f"{len(self.limit)} documents"
+            limit = Content.assemble(
+                styled(f" only in {names} ", "reverse $text-accent"), styled(" esc u: all documents", MUTED)
+            )
+        self.prompt.border_title = limit
         hints = PROMPT_HINTS if self.prompt.has_focus else ANSWER_HINTS
-        self.status.say(key_hints(hints, self.size.width - right.cell_length - 4), right)
+        self.prompt.border_subtitle = key_hints(hints, max(0, self.size.width - 8))
 
     @on(events.DescendantFocus)
     @on(events.Resize)
     def _hints_change(self) -> None:
-        if self._running is None:
+        if self._answering is None:
             self.say_idle()
 
-    def model_line(self) -> Content:
-        model = line(self.llm) or "…"
-        return Content.assemble(
-            styled("answers: ", MUTED), styled(model, "bold"), styled(f" · {line(self.bridge.collection)}", MUTED)
-        )
+    def say_working(self, exchange: Exchange) -> None:
+        if exchange.number != self._answering:
+            return
+        doing = working_line(exchange, 400)
+        if exchange.state == "writing":
+            doing = Content.assemble(
+                styled(f"{line(exchange.llm)} is writing", "$text-accent"), styled(" · ", MUTED), doing
+            )
+        self.prompt.border_title = Content.assemble(styled("● ", "$text-accent"), doing)
+        self.prompt.border_subtitle = key_hints((("esc", "stop"),), 20)
 
     # --- Asking -------------------------------------------------------------------------------------------------------------------
 
@@ -145,9 +153,9 @@ class ChatPane(Pane):
             if older.number == number:
                 return older
         exchange = Exchange(number, question, limited_to=self.limit_titles if self.limit else ())
-        self._running = number
+        self._answering = number
         self.conversation.add(exchange)
-        self.status.say(Content.assemble(styled("● ", "$text-accent"), working_line(exchange, 200)))
+        self.say_working(exchange)
         return exchange
 
     def find(self, number: int) -> Exchange | None:
@@ -168,7 +176,6 @@ class ChatPane(Pane):
             self.say_working(exchange)
         elif isinstance(event, AnswerStarted):
             exchange.state, exchange.llm, exchange.trace = "writing", event.llm, event.trace
-            self.llm = event.llm
             self.say_working(exchange)
         elif isinstance(event, TextDelta):
             exchange.state = "writing"
@@ -177,21 +184,12 @@ class ChatPane(Pane):
             self.finish(exchange, event)
         self.conversation.changed(exchange)
 
-    def say_working(self, exchange: Exchange) -> None:
-        if exchange.number != self._running:
-            return
-        doing = working_line(exchange, 400)
-        if exchange.state == "writing":
-            doing = Content.assemble(doing, styled(f" {line(exchange.llm)} is writing", "$text-accent"))
-        stop = Content.assemble(styled("   esc", "$text-accent"), styled(" stop", MUTED))
-        self.status.say(Content.assemble(styled("● ", "$text-accent"), doing, stop), self.model_line())
-
     def finish(self, exchange: Exchange, event: AnswerReady) -> None:
         exchange.trace = event.trace
         answer = event.trace.answer
         assert answer is not None
         exchange.state = "done"
-        exchange.llm = self.llm = answer.llm
+        exchange.llm = answer.llm
         if not answer.complete and (not answer.error or "cancel" in answer.error.lower()):
             exchange.state = "stopped"
         exchange.notice = self.notice_once(answer)
@@ -226,8 +224,8 @@ class ChatPane(Pane):
         self.conversation.changed(exchange)
 
     def ended(self, exchange: Exchange) -> None:
-        if self._running == exchange.number:
-            self._running = None
+        if self._answering == exchange.number:
+            self._answering = None
             self.say_idle()
 
     # --- Keys and clicks ------------------------------------------------------------------------------------------------------------
@@ -248,9 +246,9 @@ class ChatPane(Pane):
             self.conversation.scroll_page_down(animate=False)
 
     def action_leave(self) -> None:
-        if self._running is not None:
+        if self._answering is not None:
             self.bridge.cancel_answer()
-            self.status.say(styled("stopping…", MUTED))
+            self.prompt.border_title = styled("stopping…", MUTED)
         elif self.prompt.has_focus:
             self.conversation.focus()
         else:
@@ -258,7 +256,7 @@ class ChatPane(Pane):
 
     def action_new(self) -> None:
         self.bridge.cancel_answer()
-        self._running = None
+        self._answering = None
         self.conversation.clear()
         self.say_idle()
         self.prompt.focus()
@@ -340,31 +338,17 @@ class ChatPane(Pane):
     def limit_to(self, documents: tuple[str, ...] | None, titles: tuple[str, ...] = ()) -> None:
         """From now on questions look only into `documents` (None: all)."""
         self.limit, self.limit_titles = documents, titles
-        chip = self.query_one("#limit", Static)
-        chip.set_class(documents is not None, "-on")
-        if documents is not None:
-            names = ", ".join(line(t) for t in titles) or f"{len(documents)} documents"
-            chip.update(
-                Content.assemble(
-                    styled(f" only in: {names} ", "reverse"), styled("  esc, then u: all documents", MUTED)
-                )
-            )
-
-    def action_unlimit(self) -> None:
-        self.limit_to(None)
-
-    # --- News of the collection -------------------------------------------------------------------------------------------------------
-
-    @on(messages.EngineWarmed)
-    def _warmed(self, message: messages.EngineWarmed) -> None:
-        self.llm = message.llm or self.llm
-        if self._running is None:
+        if self._answering is None:
             self.say_idle()
 
-    @on(messages.WarmingProgressed)
-    def _warming(self, message: messages.WarmingProgressed) -> None:
-        if self._running is None:
-            self.status.say(Content.assemble(styled("◌ ", "$text-accent"), styled(line(message.text), MUTED)))
+    @on(messages.LimitChanged)
+    def _limit_changed(self, message: messages.LimitChanged) -> None:
+        self.limit_to(message.documents, message.titles)
+
+    def action_unlimit(self) -> None:
+        self.post_message(messages.QuestionLimited(None))
+
+    # --- News of the collection -------------------------------------------------------------------------------------------------------
 
     @on(messages.CollectionChanged)
     def _collection_changed(self, message: messages.CollectionChanged) -> None:

@@ -107,7 +107,8 @@ def question_lines(exchange: Exchange, width: int) -> list[Line]:
 def working_line(exchange: Exchange, width: int) -> Content:
     """ "dense 12 ms · keyword 3 ms · …": what has been done since the question was sent."""
     parts = [styled(f"{line(s.name)} {milliseconds(s.ms)}", MUTED) for s in exchange.stages]
-    parts.append(styled("searching…" if not exchange.stages else "…", "$text-accent"))
+    if exchange.state == "searching":
+        parts.append(styled("searching…" if not exchange.stages else "…", "$text-accent"))
     return Content.styled(" · ", MUTED).join(parts).truncate(width, ellipsis=True)
 
 
@@ -117,7 +118,7 @@ def answer_lines(exchange: Exchange, width: int) -> list[Content]:
     assert answer is not None and trace is not None
     body: list[Content] = []
     if answer.declined:
-        body.append(styled("○ Not found in your documents", "bold $text-warning"))
+        body.extend(styled("○ Not found in your documents", "bold $text-warning").wrap(width))
     name = f"cite:{exchange.number}"
     text, atoms = with_atoms(answer, name)
     if text.strip():
@@ -155,7 +156,7 @@ def nearest_lines(trace: Trace, width: int, number: int, count: int = 3) -> list
     found = trace.results[:count]
     if not found:
         return []
-    lines = [Content(""), styled("The nearest passages, in case one helps:", MUTED)]
+    lines = [Content(""), *styled("The nearest passages, in case one helps:", MUTED).wrap(width)]
     for i, candidate in enumerate(found):
         here = spot(f"near:{number}:{i}")
         where = styled(candidate_place(candidate), "bold", here)

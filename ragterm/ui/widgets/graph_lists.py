@@ -172,6 +172,8 @@ def walk_summary(walk: Walk) -> Content:
     if missed:
         parts.append(styled("missed: rank " + ", ".join(map(str, missed[:6])), "$text-error"))
     parts.append(styled(f"ef {walk.ef}", MUTED))
+    if 0 < walk.distances_computed < walk.nodes:
+        parts.append(styled(f"{walk.nodes / walk.distances_computed:.1f} times fewer than a full scan", MUTED))
     return Content.styled(" · ", MUTED).join(parts)
 
 

@@ -1,9 +1,8 @@
 """The map of one layer of the graph: every chunk a dot, the walk of the last query on top of it.
 
 Dots are braille, so a cell holds eight; what matters is a symbol, so that it can be told without colour: ◆ entry, ○ expanded,
-• visited,
-● result, ✗ one of the true nearest that was missed, × the query itself. The cursor (arrows or mouse) is on the nearest node and
-shows its chunk. `MapPicture` draws; it is plain Python and is tested without a screen.
+• visited, ● result, ✗ one of the true nearest that was missed, × the query itself. The cursor (arrows or mouse) is on the
+nearest node and shows its chunk. `MapPicture` draws; it is plain Python and is tested without a screen.
 """
 
 from __future__ import annotations

@@ -82,7 +82,9 @@ class MarkdownStream:
 def _lines_of(tokens: Sequence[Token], width: int, atoms: Atoms, highlight: bool) -> list[Content]:
     from markdown_it.tree import SyntaxTreeNode
 
-    return _Writer(atoms, highlight).blocks(SyntaxTreeNode(tokens).children, max(8, width))
+    # Lists within lists need a few cells each: in a very narrow column what sticks out is cut.
+    lines = _Writer(atoms, highlight).blocks(SyntaxTreeNode(tokens).children, max(8, width))
+    return [line.truncate(width) if line.cell_length > width else line for line in lines]
 
 
 class _Writer:

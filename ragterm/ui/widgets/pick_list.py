@@ -75,6 +75,9 @@ class PickList(LineView):
         self.virtual_size = Size(max(width, 0), len(self.heading) + len(self.lines))
         self.cursor = max(0, min(self.cursor, len(self.lines) - 1))
 
+    def on_resize(self, event: events.Resize) -> None:
+        self.reveal(self.cursor)  # what was in view must not slip away when a neighbour takes room
+
     def render_line(self, y: int) -> Strip:
         if y < len(self.heading):
             return self.draw(-1, self.heading[y], self.size.width)

@@ -26,6 +26,8 @@ class Prompt(TextArea):
         background: transparent;
         padding: 0 1;
         scrollbar-size-vertical: 1;
+        border-title-align: left; border-subtitle-align: right;
+        border-title-color: $foreground; border-subtitle-color: $foreground;
         &:focus { border: round $border; background-tint: $foreground 0%; }
         & .text-area--cursor-line { background: transparent; }
     }
