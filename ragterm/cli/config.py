@@ -45,7 +45,7 @@ def show(options: Globals) -> None:
 @click.argument("value")
 @click.pass_obj
 def set_(options: Globals, key: str, value: str) -> None:
-    from ragterm.engine.engine import save_setting
+    from ragterm.engine.home import save_setting
 
     new: Any = save_setting(options.home, key, value)
     if options.as_json:

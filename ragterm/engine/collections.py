@@ -11,7 +11,7 @@ import logging
 import re
 import shutil
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from ragterm.engine.store import CollectionStore
     from ragterm.engine.types.answers import StageDone
     from ragterm.engine.types.control import Control
+    from ragterm.engine.types.documents import Block
     from ragterm.engine.types.protocols import Embedder, FloatArray, Reranker
     from ragterm.engine.vectors.dense import CollectionDenseIndex
 
@@ -175,6 +176,11 @@ class OpenCollection:
         rooms, note = self.retrieval_rooms(settings.rerank, settings.mode != "keyword")
         trace = retrieve(question, settings, rooms, control=control, on_stage=on_stage)
         return replace(trace, notes=(*trace.notes, note)) if note else trace
+
+    def blocks_of(self, document_id: str, content_hash: str) -> Sequence[Block]:
+        """Of this version of a document; empty when it is gone."""
+        version = self.store.documents.version(document_id, content_hash)
+        return version.blocks if version is not None else ()
 
     def query_vector(self, question: str) -> FloatArray:
         embedder: Embedder = self.models.embedder()

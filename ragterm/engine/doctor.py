@@ -1,6 +1,6 @@
 """Health checks of the machine and of what ragterm keeps on it. Every check says how bad, what, and what to do.
 
-The collections' own audit (store, vectors and keyword index agree) is handed in by the engine, which has them open.
+The machine, the models, the configuration, and each collection's store against the indexes derived from it.
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ import os
 import shutil
 import sys
 import tomllib
-from collections.abc import Iterable
 from pathlib import Path
 
+from ragterm.engine.collections import Shelf
 from ragterm.engine.types.errors import DownloadNeeded, RagtermError
 from ragterm.engine.types.health import Check
 from ragterm.engine.types.settings import Settings
@@ -118,15 +118,22 @@ def config_checks(home: Path, shipped_themes: Path) -> list[Check]:
     return checks
 
 
-def audit_check(name: str, problems: Iterable[str], facts: str) -> Check:
-    """What the audit of a collection found."""
-    found = list(problems)
-    if not found:
-        return Check(f"collection {name}", "ok", facts)
-    shown = "; ".join(found[:5]) + (f"; and {len(found) - 5} more" if len(found) > 5 else "")
-    return Check(
-        f"collection {name}",
-        "error",
-        shown,
-        "delete its folders vectors/ and keyword/: they are rebuilt at the next start",
-    )
+def collection_check(shelf: Shelf, name: str) -> Check:
+    """The audit of one collection: store, vectors and keyword index agree."""
+    from ragterm.engine.ingest import audit
+
+    title = f"collection {name}"
+    try:
+        opened = shelf.get(name)
+        dense, keyword, waiting = opened.fresh()
+        problems = [] if waiting else audit(opened.store, dense, keyword)
+        info = opened.store.info()
+    except RagtermError as error:
+        return Check(title, "error", str(error), error.hint)
+    if problems:
+        shown = "; ".join(problems[:5]) + (f"; and {len(problems) - 5} more" if len(problems) > 5 else "")
+        return Check(
+            title, "error", shown, f"delete vectors/ and keyword/ in {opened.folder}: they are rebuilt by themselves"
+        )
+    facts = f"{info.documents} documents, {info.chunks} chunks; store, vectors and keyword index agree"
+    return Check(title, "info" if waiting else "ok", waiting or facts)

@@ -17,13 +17,14 @@ import os
 import shutil
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from ragterm.engine.collections import OpenCollection, Shelf, check_name
-from ragterm.engine.home import home_folder, save_setting
+from ragterm.engine.home import home_folder
 from ragterm.engine.resident import ResidentModels
 from ragterm.engine.types.answers import AnswerReady, AskEvent, StageDone
 from ragterm.engine.types.control import Control
@@ -42,8 +43,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 _HIDDEN_PREFIX = "docs-"
-
-__all__ = ["Engine", "home_folder", "save_setting"]
 
 
 class Engine:
@@ -248,6 +247,7 @@ class Engine:
         pairs, oldest first. Raises RagtermError only before the model begins.
         """
         from ragterm.engine.answering.answer import answer_question
+        from ragterm.engine.answering.places import with_places
         from ragterm.engine.llm.choose import choose_model
         from ragterm.engine.retrieval.select import select_passages
 
@@ -261,7 +261,9 @@ class Engine:
         limits = self.settings.answer
         trace, passages = select_passages(trace, limits.context_tokens, limits.max_passages)
         for event in answer_question(trace, passages, model, embedder, history, control, limits, notice=notice):
-            if isinstance(event, AnswerReady):
+            if isinstance(event, AnswerReady) and event.trace.answer is not None:
+                answer = with_places(event.trace.answer, opened.blocks_of)
+                event = AnswerReady(replace(event.trace, answer=answer))
                 self._save(opened, event.trace)
             yield event
 
@@ -356,31 +358,18 @@ class Engine:
 
     def doctor(self, collection: str | None = None) -> list[Check]:
         """Health checks: of the machine, models, language model, configuration and collections, or of one collection alone."""
-        from ragterm.engine.doctor import config_checks, machine_checks, model_checks
+        from ragterm.engine.doctor import collection_check, config_checks, machine_checks, model_checks
         from ragterm.resources import shipped
 
         if collection is not None:
-            return [self._audit(collection)]
+            return [collection_check(self._shelf, collection)]
         checks = machine_checks(self.home) + config_checks(self.home, shipped("themes"))
         checks += model_checks(self.settings, self.models.cache)
         status = self.language_models()
         names = ", ".join(status.models[:8])
         text = f"{status.current} answers; models here: {names}" if status.running else status.message
         checks.append(Check("language model", "ok" if status.running else "info", text, status.hint))
-        return checks + [self._audit(name) for name in self._shelf.names()]
-
-    def _audit(self, name: str) -> Check:
-        from ragterm.engine.doctor import audit_check
-        from ragterm.engine.ingest import audit
-
-        try:
-            opened = self._shelf.get(name)
-            dense, keyword, note = opened.fresh()
-            info = opened.store.info()
-        except RagtermError as error:
-            return Check(f"collection {name}", "error", str(error), error.hint)
-        facts = f"{info.documents} documents, {info.chunks} chunks, store, vectors and keyword index agree"
-        return audit_check(name, [] if note else audit(opened.store, dense, keyword), note or facts)
+        return checks + [collection_check(self._shelf, name) for name in self._shelf.names()]
 
     def delete_data(self, what: str, name: str | None = None) -> str:
         """Delete "collection" `name`, all "traces", "caches" or "everything"; says what went."""
