@@ -65,31 +65,29 @@ class RagtermApp(ThemeChoice, Offers, App[None], inherit_bindings=False):
         super().__init__()
         self.bridge = bridge
         self.paths = paths
+        self.top, self.status = TopBar(PANES), StatusBar()
         self.first = first or ("documents" if paths or not bridge.used_before() else "chat")
         self.collection_names: tuple[str, ...] = ()
         self.limit: tuple[str, ...] | None = None
         self._interrupted = 0.0
-        self._greeted = False
+        self._unknown_keys: list[str] = []
+        self.switcher = ContentSwitcher(import_pane(self.first)(bridge), id="panes", initial=self.first)
         self.start_theme()
         self._set_keys()
 
     def _set_keys(self) -> None:
         settings = self.bridge.settings
         if settings is not None and settings.interface.keys:
-            keys, unknown = keymap(settings.interface.keys)
+            keys, self._unknown_keys = keymap(settings.interface.keys)
             self.set_keymap(keys)
             for action in keyless():
                 if action.id in keys:
                     self.bind(keys[action.id], action.handler, description=action.label)
-            self._unknown_keys = unknown
-
-    _unknown_keys: list[str] = []  # noqa: RUF012
 
     def compose(self) -> ComposeResult:
-        yield TopBar(PANES)
-        with ContentSwitcher(id="panes", initial=self.first):
-            yield import_pane(self.first)(self.bridge)
-        yield StatusBar()
+        yield self.top
+        yield self.switcher
+        yield self.status
         yield KeyBar()
 
     def on_mount(self) -> None:
@@ -111,18 +109,6 @@ class RagtermApp(ThemeChoice, Offers, App[None], inherit_bindings=False):
             await self.ensure_pane(name)
 
     # --- Panes ------------------------------------------------------------------------------------------------------------------
-
-    @property
-    def top(self) -> TopBar:
-        return self.screen_stack[0].query_one("#top", TopBar)
-
-    @property
-    def status(self) -> StatusBar:
-        return self.screen_stack[0].query_one("#status", StatusBar)
-
-    @property
-    def switcher(self) -> ContentSwitcher:
-        return self.screen_stack[0].query_one("#panes", ContentSwitcher)
 
     @property
     def current_pane(self) -> Pane:

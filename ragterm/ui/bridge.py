@@ -10,6 +10,7 @@ never before the first frame.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import copy
 import logging
 import threading
@@ -86,7 +87,8 @@ class Bridge:
     def publish(self, news: messages.News) -> None:
         """Hand `news` to every listener. Safe from any thread."""
         for listener in tuple(self._listeners):
-            listener.post_message(copy.copy(news))  # a message carries the state of its own delivery
+            with contextlib.suppress(RuntimeError):  # the loop has ended: nobody is left to hear it
+                listener.post_message(copy.copy(news))  # a message carries the state of its own delivery
 
     # --- Requests: await them in a worker (`Pane.fetch`) or a handler ---------------------------------------------------------
 

@@ -97,7 +97,7 @@ class TextScreen(ModalScreen[str | None]):
             dialog.border_title = content(self.heading, one_line=True)
             dialog.border_subtitle = Content("Enter accepts · Esc cancels")
             yield Static(content(self.body))
-            yield Input(line(self.value), placeholder=content(self.placeholder, one_line=True))
+            yield Input(line(self.value), placeholder=line(self.placeholder))
             yield Static("", id="wrong", markup=False)
 
     @on(Input.Submitted)
