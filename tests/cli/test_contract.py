@@ -83,8 +83,8 @@ def test_ask_docs_cites_page_and_span(ragterm, tmp_path):
     answer = asked.json
     assert answer["llm"] == "extractive"
     assert not answer["declined"]
-    cited = next(c for c in answer["citations"] if c["path"].endswith("refund-policy-2025.pdf"))
-    assert "45 days" in cited["quote"]
+    cited = next(c for c in answer["citations"] if "45 days" in c["quote"])
+    assert cited["path"].endswith("refund-policy-2025.pdf")
     assert cited["page"] == 2
     assert f"[{cited['marker']}]" in answer["answer"]
     for sentence in answer["sentences"]:
