@@ -27,7 +27,9 @@ if TYPE_CHECKING:
 _CHARSET = re.compile(rb"""<meta[^>]{0,200}?charset\s*=\s*["']?\s*([A-Za-z0-9_:.-]{2,40})""", re.IGNORECASE)
 _XML_CHARSET = re.compile(rb"""^\s*<\?xml[^>]{0,200}?encoding\s*=\s*["']([A-Za-z0-9_:.-]{2,40})""")
 _DECLARATION = re.compile(r"^\s*<\?xml[^>]*\?>")
-_AROUND_TAGS = "nav footer aside"
+_MANY_ELEMENTS = 30_000
+"""Beyond this trafilatura's time grows with the square of the page (100,000 paragraphs: minutes)."""
+_AROUND_TAGS = ("nav", "footer", "aside")
 _AROUND_NAMES = re.compile(
     r"(?:^|[\s_-])(?:nav|navbar|navigation|menu|sidebar|footer|breadcrumbs?|cookies?|comments?|share|sharing|social|related|advert|ads?|banner|widget)(?:$|[\s_-])",
     re.IGNORECASE,
@@ -54,7 +56,9 @@ def parse_html(data: bytes, path: Path) -> ParsedDocument:
     body = tree.find("body")
     if body is None:
         body = tree
-    if not _is_document(body):
+    if sum(1 for _ in body.iter()) > _MANY_ELEMENTS:
+        _drop_surroundings(body)
+    elif not _is_document(body):
         article = _article(text)
         if article is not None:
             _add_main_heading(builder, body, article)
@@ -101,7 +105,7 @@ def _is_document(body: Element) -> bool:
     for element in body.iter():
         if not isinstance(element.tag, str):
             continue
-        if element.tag in _AROUND_TAGS.split() or element.get("role") == "navigation":
+        if element.tag in _AROUND_TAGS or element.get("role") == "navigation":
             return False
         names = f"{element.get('class') or ''} {element.get('id') or ''}"
         if names != " " and _AROUND_NAMES.search(names):
@@ -109,6 +113,12 @@ def _is_document(body: Element) -> bool:
         if element.tag == "a" and element.get("href"):
             linked += len("".join(element.itertext()).strip())
     return linked * 4 < len("".join(body.itertext()).strip())
+
+
+def _drop_surroundings(body: Element) -> None:
+    for element in list(body.iter(*_AROUND_TAGS)):
+        if element.getparent() is not None:
+            element.drop_tree()
 
 
 def _add_main_heading(builder: DocumentBuilder, body: Element, article: Element) -> None:
