@@ -197,7 +197,14 @@ class InspectorPane(Pane):
             if opened:
                 self.action_view("ranks")
 
-        self.fetch(self.bridge.retrieve(question, self.settings, save=opened), done, group="retrieve")
+        async def request() -> Trace:
+            try:
+                return await self.bridge.retrieve(question, self.settings, save=opened)
+            finally:
+                self._busy = False
+                self.say()
+
+        self.fetch(request(), done, group="retrieve")
 
     def action_setting(self, what: str) -> None:
         self.settings = changed(self.settings, what, self.rerankers)

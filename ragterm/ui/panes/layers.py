@@ -146,7 +146,14 @@ class LayersPane(Pane):
     def fetch_walk(self) -> None:
         self._walked_for = (self.question, self.beam)
         self.say(styled("walking…", "$text-accent"))
-        self.fetch(self.bridge.walk(self.question, RESULTS, self.beam), self._walked, group="walk")
+
+        async def request() -> Walk:
+            try:
+                return await self.bridge.walk(self.question, RESULTS, self.beam)
+            finally:
+                self.say()
+
+        self.fetch(request(), self._walked, group="walk")
 
     def _walked(self, walk: Walk) -> None:
         self.walk = walk

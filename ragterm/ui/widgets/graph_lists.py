@@ -164,8 +164,6 @@ def walk_summary(walk: Walk) -> Content:
             styled(f"{walk.distances_computed:,} of {walk.nodes:,}", "bold"), styled(" distances computed", MUTED)
         )
     ]
-    if 0 < walk.distances_computed < walk.nodes:
-        parts.append(styled(f"{walk.nodes / walk.distances_computed:.1f} times fewer than a full scan", MUTED))
     parts.append(
         styled(f"found {hit} of the {len(walk.exact)} nearest", "$text-success" if not missed else "$text-error")
     )

@@ -161,7 +161,13 @@ class MapPicture:
         if not self._places:
             return None
         x, y = 2 * column + 1, 4 * row + 2
-        return min(self._places, key=lambda k: (self._places[k][0] - x) ** 2 + (self._places[k][1] - y) ** 2)
+
+        def away(key: int) -> tuple[bool, float]:
+            """A node in the very cell comes first: its dot may lie farther from the middle than a neighbour's."""
+            px, py = self._places[key]
+            return (px >> 1, py >> 2) != (int(column), int(row)), (px - x) ** 2 + (py - y) ** 2
+
+        return min(self._places, key=away)
 
     def towards(self, key: int | None, dx: int, dy: int) -> int | None:
         """The next node from `key` in a direction: near, and more ahead than aside."""
