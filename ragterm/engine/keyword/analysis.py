@@ -50,7 +50,7 @@ _UNSPACED_RUN = re.compile(f"[{_UNSPACED}]+")
 _INVISIBLE = re.compile("[\u00ad\u200b-\u200d\u2060\ufeff]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 # A word as it stands in a text: letters and digits with the marks and invisible characters inside it.
-_WORD = re.compile("[^\\W_](?:[^\\W_]|[\u0300-\u036f\u00ad\u200b-\u200d\u2060])*")
+_WORD = re.compile("[^\\W_]+(?:[\u0300-\u036f\u00ad\u200b-\u200d\u2060]+[^\\W_]*)*")
 
 
 def indexed_form(text: str) -> str:
@@ -92,7 +92,7 @@ def matched_spans(text: str, terms: Collection[str]) -> list[tuple[int, int]]:
     if not wanted:
         return spans
     for word in _WORD.finditer(text):
-        if _UNSPACED_RUN.search(word[0]):
+        if not word[0].isascii() and _UNSPACED_RUN.search(word[0]):
             spans += _unspaced_spans(word[0], word.start(), wanted)
         elif not wanted.isdisjoint(_word_terms(word[0])):
             spans.append(word.span())
@@ -104,10 +104,16 @@ def surface_forms(texts: Iterable[str], terms: Collection[str], limit: int = 64)
 
     With these a view highlights by comparing words, without a stemmer: "refunds" and "refunded" for the term "refund".
     """
+    wanted = frozenset(terms)
     found: dict[str, None] = {}
-    for text in texts:
-        for start, end in matched_spans(text, terms):
-            found[text[start:end].lower()] = None
+    if not wanted:
+        return ()
+    # A text says most of its words many times: each is looked at once.
+    for word in dict.fromkeys(word for text in texts for word in _WORD.findall(text)):
+        if word.isascii() and wanted.isdisjoint(_word_terms(word)):
+            continue
+        for start, end in matched_spans(word, wanted):
+            found[word[start:end].lower()] = None
             if len(found) >= limit:
                 return tuple(found)
     return tuple(found)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from ragterm.engine.types.documents import Chunk
     from ragterm.engine.types.protocols import DenseIndex, Embedder, KeyArray, KeywordIndex, Reranker
 
-_MATCHED_TEXTS = 50  # candidates whose words are looked through for the ones that matched
+_MATCHED_TEXTS = 30  # candidates whose words are looked through for the ones that matched
 
 
 class FoundChunk(Protocol):
