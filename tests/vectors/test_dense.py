@@ -15,6 +15,7 @@ from ragterm.engine.types.protocols import IndexChanges, IndexEntry
 from ragterm.engine.vectors import flat
 from ragterm.engine.vectors.dense import CollectionDenseIndex
 from ragterm.engine.vectors.flat import Rows
+from ragterm.engine.vectors.stored import read_graph, write_graph
 
 
 def test_search_gives_the_true_order_and_cosines(new_index):
@@ -123,6 +124,24 @@ def test_a_key_with_a_new_vector_is_replaced(new_index):
     assert len(index) == 10
     assert index.scores(other[0], np.array([3]))[0] == pytest.approx(1)
     assert index.search(other[1], 1)[0].tolist() == [4]
+
+
+def test_a_key_that_goes_and_comes_back_in_one_step_is_there(new_index):
+    vectors = unit_vectors(3)
+    index = new_index()
+    index.apply(changes(range(3), vectors, 1))
+    index.apply(changes([1], vectors[1:2], 2, removed=(1, 2)))
+    assert sorted(index.search(vectors[1], 5)[0].tolist()) == [0, 1]
+
+
+def test_two_pictures_that_grow_from_one_do_not_share_rows():
+    none = np.empty(0, dtype=np.int64)
+    first = Rows.none(4).with_changes(np.arange(3), unit_vectors(3, 4), none)
+    left = first.with_changes(np.array([10]), unit_vectors(1, 4, 5), none)
+    right = first.with_changes(np.array([20]), unit_vectors(1, 4, 6), none)
+    assert (left.keys.tolist(), right.keys.tolist()) == ([0, 1, 2, 10], [0, 1, 2, 20])
+    assert (left.vectors[3] == unit_vectors(1, 4, 5)[0]).all()
+    assert left.vectors.base is first.vectors.base
 
 
 steps = st.lists(
@@ -296,6 +315,19 @@ def test_a_graph_of_other_rows_is_not_taken(new_index):
     assert not other.summary().ready
     assert other.summary().layers == ()
     assert "not built yet" in other.summary().note
+
+
+def test_a_graph_that_is_whole_but_not_sound_is_not_taken(new_index):
+    index = new_index()
+    index.apply(changes(range(50), unit_vectors(50), 1))
+    link_here(index)
+    stored = read_graph(index.folder)
+    stored.graph.links[0, 0] = 0
+    write_graph(index.folder, stored)
+    again = new_index()
+    assert again.load(1)
+    assert not again.summary().ready
+    assert "linked to themselves" in again.summary().note
 
 
 def test_the_graph_follows_additions_and_deletions(new_index):

@@ -1,5 +1,6 @@
 """The paper's algorithms on points whose answers can be worked out by hand, and on small graphs against plain references."""
 
+import heapq
 import math
 
 import numpy as np
@@ -220,6 +221,84 @@ def test_a_node_without_links_to_it_gets_one_without_cutting_off_another():
     assert connect.connect_layers(graph) == 0
 
 
+def paper_graph(points, levels, m, ef_construction):
+    """The paper's algorithms 1, 2 and 4 once more, as directly as Python allows: layers as dictionaries, heapq, no arrays."""
+    layers = [{} for _ in range(max(levels) + 1)]
+    entry, top = None, -1
+
+    def gap(a, b):
+        return sum((int(x) - int(y)) ** 2 for x, y in zip(points[a], points[b], strict=True))
+
+    def search_layer(q, entries, ef, layer):
+        seen, candidates = {node for _, node in entries}, sorted(entries)
+        nearest = sorted(entries)
+        while candidates:
+            nearest_gap, node = heapq.heappop(candidates)
+            if len(nearest) == ef and nearest_gap > nearest[-1][0]:
+                break
+            for other in layers[layer][node]:
+                if other not in seen:
+                    seen.add(other)
+                    item = (gap(q, other), other)
+                    if len(nearest) < ef or item < nearest[-1]:
+                        heapq.heappush(candidates, item)
+                        nearest = sorted([*nearest, item])[:ef]
+        return nearest[:ef]
+
+    def select(candidates, count):
+        chosen = []
+        for distance, node in candidates:
+            if len(chosen) < count and all(gap(node, other) >= distance for other in chosen):
+                chosen.append(node)
+        return chosen
+
+    for q, level in enumerate(levels):
+        for layer in range(level + 1):
+            layers[layer][q] = []
+        if entry is None:
+            entry, top = q, level
+            continue
+        found = [(gap(q, entry), entry)]
+        for layer in range(top, level, -1):
+            found = search_layer(q, found, 1, layer)
+        for layer in range(min(top, level), -1, -1):
+            found = search_layer(q, found, ef_construction, layer)
+            layers[layer][q] = select(found, m)
+            for other in layers[layer][q]:
+                layers[layer][other].append(q)
+                if len(layers[layer][other]) > (m if layer else 2 * m):
+                    around = sorted((gap(other, node), node) for node in layers[layer][other])
+                    layers[layer][other] = select(around, m if layer else 2 * m)
+        if level > top:
+            entry, top = q, level
+    return layers, entry
+
+
+def test_the_graph_is_the_one_that_a_plain_reading_of_the_paper_builds():
+    points = random_points(160, dimensions=3, spread=15)
+    levels = hnsw.draw_levels(11, 160, 3)
+    graph = graph_of(points, levels, m=3)
+    hnsw.insert_range(graph, 0, 160, 12, hnsw.scratch_for(graph, 12), hnsw.new_log())
+    layers, entry = paper_graph(points, levels.tolist(), 3, 12)
+    assert graph.top.tolist() == [entry, len(layers) - 1]
+    assert len(layers) > 3
+    for layer, expected in enumerate(layers):
+        assert {node: links(graph, node, layer) for node in expected} == expected
+
+
+def test_an_insertion_walks_down_from_the_top_and_looks_at_few_nodes():
+    points = random_points(600, dimensions=2, spread=50)
+    levels = hnsw.draw_levels(2, 600, 4)
+    graph = graph_of(points, levels)
+    scratch, log = hnsw.scratch_for(graph, 5), hnsw.new_log(5000)
+    hnsw.insert_range(graph, 0, 599, 5, scratch, hnsw.new_log())
+    assert levels[599] == 0
+    hnsw.insert(graph, 599, 5, scratch, log)
+    events = log[1 : 1 + log[0, 0]].tolist()
+    assert [layer for event, layer, _, _ in events if event == hnsw.ENTERED] == list(range(int(graph.top[1]), -1, -1))
+    assert sum(event == hnsw.MET for event, *_ in events) < 200
+
+
 def test_an_empty_graph_finds_nothing_and_is_sound():
     graph = hnsw.empty_graph(np.empty((0, 3), dtype=np.int8), hnsw.draw_levels(1, 0, 4), 4)
     assert search(graph, (1, 2, 3), 5) == []
@@ -241,7 +320,8 @@ def test_an_empty_graph_finds_nothing_and_is_sound():
             lambda g: g.links.__setitem__((int(g.first_row[g.top[0]]) + 1, 0), int(np.argmin(g.levels))),
             "leave the layer",
         ),
-        (lambda g: g.degrees.__setitem__(slice(None), 0), "cannot be reached"),
+        (lambda g: (g.degrees.__setitem__(slice(None), 0), g.links.__setitem__(slice(None), -1)), "cannot be reached"),
+        (lambda g: g.degrees.__setitem__(0, g.degrees[0] - 1), "not as many as its degree says"),
     ],
 )
 def test_the_check_sees_damage(damage, complaint):

@@ -87,8 +87,11 @@ def _links_of(graph: Graph, layer: int) -> list[str]:
         return [
             f"layer {layer}: a node has {degrees.max()} links (at least {degrees.min()}), at most {limit} are allowed"
         ]
+    rows = graph.first_row[nodes] + layer
+    if ((graph.links[rows] >= 0) != (np.arange(width) < degrees[:, np.newaxis])).any():
+        return [f"layer {layer}: a node's links are not as many as its degree says"]
     sources, targets = layer_links(graph, layer)
-    if (targets < 0).any() or (targets >= len(graph.codes)).any():
+    if (targets >= len(graph.codes)).any():
         return [f"layer {layer}: a link leads to no node"]
     if (graph.levels[targets] < layer).any():
         problems.append(f"layer {layer}: {int((graph.levels[targets] < layer).sum())} links leave the layer")
