@@ -14,6 +14,7 @@ from support import traces
 from support.pane_app import PaneApp, TraceEngine
 from textual.pilot import Pilot
 
+from ragterm.engine.types.answers import Sentence
 from ragterm.engine.types.errors import LlmError
 from ragterm.ui import messages
 from ragterm.ui.panes.chat import ChatPane
@@ -88,6 +89,22 @@ def test_a_marker_that_looks_like_a_link_is_still_a_mark() -> None:
     broken = replace(found.answer, text="See [2](http://evil) and [3]: x", sentences=())
     written, atoms = with_atoms(broken, "cite:1")
     assert [atoms[c].plain for c in written if c in atoms] == ["[2]", "[3]"]
+
+
+def test_of_several_citations_with_one_number_a_mark_leads_to_the_one_it_says() -> None:
+    found = traces.trace()
+    assert found.answer is not None
+    one = found.answer.citations[0]
+    quotes = ("Ask within 30 days.", "Partners ask on behalf of customers.", "Opened boxes cost ten euros.")
+    said = (quotes[2] + " [1]", quotes[0] + " [1]")
+    written = " ".join(said)
+    sentences = (
+        Sentence(said[0], 0, len(said[0]), (1,), "verbatim"),
+        Sentence(said[1], len(said[0]) + 1, len(written), (1,), "verbatim"),
+    )
+    citations = tuple(replace(one, marker=1, quote=quote) for quote in quotes)
+    marked, atoms = with_atoms(replace(found.answer, text=written, sentences=sentences, citations=citations), "c:1")
+    assert [spots_of(atoms[c])[0][2] for c in marked if c in atoms] == ["c:1:2", "c:1:0"]
 
 
 def test_private_characters_of_a_model_do_not_become_marks() -> None:
@@ -343,6 +360,18 @@ def test_typing_with_the_focus_on_the_answers_goes_to_the_prompt() -> None:
         assert app.pane.conversation.has_focus
         await pilot.press("W", "h", "y")
         assert app.pane.prompt.has_focus and app.pane.prompt.text == "Why"
+
+    run(steps)
+
+
+def test_typing_right_after_an_example_was_chosen_is_the_next_question() -> None:
+    """Keys that are commands among the answers (u, c, i, r) must not swallow letters of a question."""
+
+    async def steps(app: PaneApp, pilot: Pilot[Any]) -> None:
+        app.bridge.refresh_documents()
+        await until(pilot, lambda: bool(app.pane.conversation.examples))
+        await pilot.press("escape", "1", *"curio")
+        assert app.pane.prompt.text == "curio"
 
     run(steps)
 

@@ -142,7 +142,8 @@ class ChatPane(Pane):
         self.ask(text)
 
     def ask(self, question: str) -> None:
-        """Ask within the current limit; the last turns of the conversation go along."""
+        """Ask within the current limit; the last turns of the conversation go along. What is typed next is the next question."""
+        self.screen.set_focus(self.prompt)
         self.prompt.remember(question)
         turns = [(e.question, e.answer.text) for e in self.conversation.exchanges if e.answer and not e.answer.declined]
         number = self.bridge.ask(question, documents=self.limit, history=turns[-HISTORY_TURNS:])
@@ -235,7 +236,7 @@ class ChatPane(Pane):
         typed = event.character
         if typed and event.is_printable and not self.prompt.has_focus and event.key not in self.screen.active_bindings:
             event.stop()
-            self.prompt.focus()
+            self.screen.set_focus(self.prompt)  # at once: the next key may already be waiting
             self.prompt.insert(plain(typed))
 
     @on(Prompt.ScrollWished)

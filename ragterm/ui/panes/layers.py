@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 EDGES = ("walk", "all", "none")
 BEAMS = (10, 20, 40, 80, 160, 320)
 PLAY_EVERY = 0.35
+READY_AFTER = 1.5
+"""Seconds between two looks at a graph that is being built."""
 MAX_NODES = 2000
 RESULTS = 10
 
@@ -118,19 +120,26 @@ class LayersPane(Pane):
         if self.summary is None or summary.generation != self.summary.generation:
             self._maps.clear()
             self._chunks.clear()
+        if not summary.ready:
+            self._stale = True
+            self.set_timer(READY_AFTER, self._look_again)
         self.summary = summary
         self.map.entry = summary.entry
         self.level = min(self.level, max((one.level for one in summary.layers), default=0))
         self.table.show(summary, self.level)
-        if summary.nodes:
+        if summary.nodes and summary.ready:
             self.fetch_layer(self.level)
-            if self.question:
+            if self.question and summary.ready:
                 self.fetch_walk()
         else:
             self.map.message = "No graph yet: ingest documents first." if summary.ready else "The graph is being built…"
             self.map.layer_map = None
             self.map.redraw()
         self.say()
+
+    def _look_again(self) -> None:
+        if self.shown:
+            self.refresh_graph()
 
     def fetch_layer(self, level: int) -> None:
         if level in self._maps:
@@ -341,7 +350,7 @@ class LayersPane(Pane):
         else:
             at = f"{'▶ ' if self._playing else ''}step {self.steps.cursor + 1} of {len(self.walk.steps)}"
             right = Content.assemble(styled(at, "$text-accent"), styled(f" · edges: {self.map.edges}", MUTED))
-            status.say(walk_summary(self.walk), right)
+            status.say(walk_summary(self.walk), right if self.walk.steps else edges)
 
     def action_query(self) -> None:
         self.query_line.focus()

@@ -8,6 +8,7 @@ sentence's verdict. A sentence that carries no mark gets its verdict at its end 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -19,10 +20,11 @@ from ragterm.ui.widgets.line_view import Line, blank_line, indented, spot, style
 from ragterm.ui.widgets.markdown_lines import MarkdownStream, markdown_lines
 
 if TYPE_CHECKING:
-    from ragterm.engine.types.answers import Answer, Sentence, StageDone
+    from ragterm.engine.types.answers import Answer, Citation, Sentence, StageDone
     from ragterm.engine.types.tracing import Trace
 
 _PRIVATE = re.compile("[\ue000-\uf8ff]")
+_WORD = re.compile(r"\w+")
 _MARKER = re.compile(r"\[(\d{1,3})\]")
 MAX_TEXT_WIDTH = 110
 """Longer lines are hard to read; lists and tables below an answer may use the whole width."""
@@ -84,7 +86,7 @@ def exchange_lines(exchange: Exchange, width: int) -> list[Line]:
         body.extend(exchange.stream(min(inner, MAX_TEXT_WIDTH)).lines(exchange.text))
         if exchange.state == "writing" and body:
             body[-1] = Content.assemble(body[-1], Content.styled("▍", "$text-accent")).truncate(inner)
-    elif exchange.state == "searching":
+    elif exchange.under_way:
         body.append(working_line(exchange, inner))
     body.extend(ending_lines(exchange, inner))
     lines.extend(Line(one) for one in indented(body, "  ", "  "))
@@ -107,7 +109,7 @@ def question_lines(exchange: Exchange, width: int) -> list[Line]:
 def working_line(exchange: Exchange, width: int) -> Content:
     """ "dense 12 ms · keyword 3 ms · …": what has been done since the question was sent."""
     parts = [styled(f"{line(s.name)} {milliseconds(s.ms)}", MUTED) for s in exchange.stages]
-    if exchange.state == "searching":
+    if not exchange.text:
         parts.append(styled("searching…" if not exchange.stages else "…", "$text-accent"))
     return Content.styled(" · ", MUTED).join(parts).truncate(width, ellipsis=True)
 
@@ -191,14 +193,11 @@ def ending_lines(exchange: Exchange, width: int) -> list[Content]:
 
 
 def with_atoms(answer: Answer, name: str) -> tuple[str, dict[str, Content]]:
-    """The answer's text with its marks as atoms. A mark leads to the first citation with its number; marks without a
-    citation are shown but lead nowhere."""
+    """The answer's text with its marks as atoms. A mark leads to the citation of its number whose quote is nearest to its
+    sentence; marks without a citation are shown but lead nowhere."""
     text = _PRIVATE.sub(REPLACEMENT, plain(answer.text))
     atoms: dict[str, Content] = {}
-    known: dict[tuple[int, str], str] = {}
-    where = {}
-    for i, citation in enumerate(answer.citations):
-        where.setdefault(citation.marker, i)
+    known: dict[tuple[int, str, int], str] = {}
     pieces: list[str] = []
     done = 0
 
@@ -207,14 +206,15 @@ def with_atoms(answer: Answer, name: str) -> tuple[str, dict[str, Content]]:
         atoms[character] = content
         return character
 
-    def mark(number: int, verdict: str) -> str:
-        if (number, verdict) not in known:
-            spot_name = f"{name}:{where[number]}" if number in where else ""
-            known[number, verdict] = atom(marker(number, verdict, spot_name))
-        return known[number, verdict]
+    def mark(number: int, verdict: str, sentence: str) -> str:
+        leads_to = citation_for(answer.citations, number, sentence)
+        key = (number, verdict, leads_to)
+        if key not in known:
+            known[key] = atom(marker(number, verdict, f"{name}:{leads_to}" if leads_to >= 0 else ""))
+        return known[key]
 
     def marks(part: str, verdict: str) -> str:
-        return _MARKER.sub(lambda m: mark(int(m[1]), verdict), part)
+        return _MARKER.sub(lambda m: mark(int(m[1]), verdict, part), part)
 
     warnings: dict[str, str] = {}
     for sentence in sorted(answer.sentences, key=lambda s: s.start):
@@ -233,6 +233,20 @@ def with_atoms(answer: Answer, name: str) -> tuple[str, dict[str, Content]]:
         done = sentence.end
     pieces.append(marks(text[done:], ""))
     return "".join(pieces), atoms
+
+
+def citation_for(citations: Sequence[Citation], number: int, sentence: str) -> int:
+    """The index of the citation numbered `number` that shares most words with the sentence; the first of equals, -1 for none."""
+    mine = [i for i, one in enumerate(citations) if one.marker == number]
+    if len(mine) <= 1:
+        return mine[0] if mine else -1
+    said = set(_WORD.findall(sentence.lower()))
+
+    def shared(index: int) -> float:
+        quoted = set(_WORD.findall(citations[index].quote.lower()))
+        return len(said & quoted) / max(1, len(said | quoted))
+
+    return max(mine, key=shared)
 
 
 def needs_warning(sentence: Sentence, part: str) -> bool:

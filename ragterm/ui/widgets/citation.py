@@ -45,7 +45,7 @@ def place(title: str, page: int | None, section: Sequence[str], page_label: str 
     where = line(title)
     shown = line(page_label) or (str(page) if page is not None else "")
     if shown:
-        where += f", page {shown}"
+        where += f", {shown}" if shown.startswith(("p", "P")) else f", page {shown}"
     if section:
         where += " › " + " › ".join(line(part) for part in section)
     return where

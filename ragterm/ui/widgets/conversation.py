@@ -184,11 +184,13 @@ class Conversation(LineView):
                 self.post_message(self.SpotChosen(self, names[number - 1]))
             return
         citations = exchange.answer.citations if exchange.answer else ()
-        for i, one in enumerate(citations):
-            if one.marker == number:
-                self.go_to_spot(f"cite:{exchange.number}:{i}")
-                self.post_message(self.SpotChosen(self, self.spot))
-                return
+        names = [f"cite:{exchange.number}:{i}" for i, one in enumerate(citations) if one.marker == number]
+        if names:
+            # A number may stand for several places of one chunk: pressed again, it goes to the next.
+            at = names.index(self.spot) + 1 if self.spot in names else 0
+            self.go_to_spot(names[at % len(names)])
+            self.post_message(self.SpotChosen(self, self.spot))
+            return
         self.post_message(self.CitationMissing(number))
 
     # --- Events -------------------------------------------------------------------------------------------------------------------

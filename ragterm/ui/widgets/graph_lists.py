@@ -122,7 +122,7 @@ class StepList(PickList):
         self.reveal(self.cursor)
 
     def make_heading(self, width: int) -> list[Line]:
-        if self.walk is None:
+        if self.walk is None or not self.walk.steps:
             return []
         return [
             Line(
@@ -138,6 +138,8 @@ class StepList(PickList):
         if self.walk is None:
             said = "Ask in Chat, or type a query above, to see how the graph is searched for it."
             return [Line(c) for c in styled(said, MUTED).wrap(width)]
+        if not self.walk.steps:
+            return [Line(c) for c in styled("There was no graph to walk through.", MUTED).wrap(width)]
         lines = []
         for number, step in enumerate(self.walk.steps, 1):
             style = {"expand": "", "descend": "$text-secondary", "enter": "$text-warning", "stop": "$text-success"}.get(

@@ -28,11 +28,13 @@ WORDS: dict[str, str] = {"dense": "dense", "keyword": "keyword", "fused": "fused
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """A stage's scale: its name for the reader and the scores that draw an empty and a full bar."""
+    """A stage's scale: its name for the reader, the scores that draw an empty and a full bar, and how the score comes about where the
+    engine says more than the name."""
 
     name: str
     low: float
     high: float
+    formula: str = ""
 
     def share(self, score: float) -> float:
         return 0.0 if self.high <= self.low else (score - self.low) / (self.high - self.low)
@@ -48,14 +50,16 @@ def scale_of(trace: Trace, stage: StageName) -> Scale:
     """Bounded scales (cosine, convex, MaxSim's mean cosine) run from 0 to 1; others from 0, or the lowest score if that is
     below zero (logits), to the highest."""
     scores = [c.stages[stage].score for c in trace.candidates if stage in c.stages]
-    name = line(trace.scales.get(stage, "")) or {"dense": "cosine", "keyword": "BM25"}.get(stage, "score")
+    said = line(trace.scales.get(stage, "")) or {"dense": "cosine", "keyword": "BM25"}.get(stage, "score")
+    name = re.split(r"[:;(]", said, maxsplit=1)[0].strip() or said
+    formula = said if said != name else ""
     if not scores:
-        return Scale(name, 0.0, 1.0)
+        return Scale(name, 0.0, 1.0, formula)
     low, high = min(0.0, *scores), max(scores)
     bounded = stage == "dense" or name.startswith(("convex", "MaxSim", "cosine"))
     if bounded and 0 < high <= 1 and low >= 0:
         high = 1.0
-    return Scale(name, low, high if high > low else low + 1.0)
+    return Scale(name, low, high if high > low else low + 1.0, formula)
 
 
 def stages_of(trace: Trace) -> list[StageName]:

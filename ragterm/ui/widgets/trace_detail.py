@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from textual.content import Content
@@ -87,6 +88,9 @@ def score_lines(trace: Trace, candidate: Candidate, width: int) -> list[Content]
                     width, ellipsis=True
                 )
             )
+    for stage, scale in scales.items():
+        if scale.formula and stage in candidate.stages:
+            lines += styled(f"{WORDS[stage]} is {scale.formula}", MUTED).wrap(width)
     pair = compared(trace)
     move = move_of(candidate, pair)
     if pair and move and move.by != 0:
@@ -115,7 +119,7 @@ class Timings(LineView):
 def timing_lines(trace: Trace, width: int) -> list[Content]:
     total = sum(t.ms for t in trace.timings)
     lines = [Content.assemble(styled("time ", "bold"), styled(milliseconds(total), "bold"), styled(" in all", MUTED))]
-    name_width = min(12, max((len(line(t.name)) for t in trace.timings), default=4))
+    name_width = min(15, max((len(line(t.name)) for t in trace.timings), default=4))
     room = width - name_width - 11
     bar_width = max(4, min(24, room // 3))
     longest = max((t.ms for t in trace.timings), default=1.0) or 1.0
@@ -135,8 +139,9 @@ def timing_lines(trace: Trace, width: int) -> list[Content]:
 
 def origin_line(trace: Trace) -> Content:
     """Which words matched, and which model and state of the collection the trace comes from."""
-    terms = ", ".join(line(t) for t in trace.matched_terms) or "none"
-    model = line(trace.model_id).split("@")[0].rpartition("/")[2] or line(trace.model_id)
+    shown = [line(t) for t in trace.matched_terms]
+    terms = ", ".join(shown[:8]) + (f" and {len(shown) - 8} more" if len(shown) > 8 else "") or "none"
+    model = re.split(r"[@\s]", line(trace.model_id), maxsplit=1)[0].rpartition("/")[2] or line(trace.model_id)
     parts = [
         Content.assemble(styled("matched terms ", MUTED), styled(terms, "$text-warning")),
         styled(f"{model}, generation {trace.generation}", MUTED),
