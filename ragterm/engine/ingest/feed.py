@@ -1,8 +1,9 @@
-"""The feed of the embedder: one thread cuts documents into chunks, one embeds chunks across documents.
+"""The feed of the embedder: one thread cuts documents into chunks, two embed chunks across documents.
 
-The embedder never waits for a document to be complete: it takes whatever chunks are there, up to a window, sorts them by
-length so that a batch holds texts of about one length and no padding, and embeds them in slices of about half a second, so
-that a pause or a cancel is obeyed at once. A document is handed on when its last chunk is embedded.
+The embedder never waits for a document to be complete: it takes whatever chunks are there, up to a window, sorted by length
+so that a batch holds texts of about one length and no padding, in slices of about half a second, so that a pause or a cancel
+is obeyed at once. Two slices are always under way: while the last batches of one are computed the first of the next already
+are, and no core waits. A document is handed on when its last chunk is embedded.
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 WINDOW_CHUNKS = 192
-SLICE_TOKENS = 6000
+SLICE_TOKENS = 4096
+EMBEDDING_THREADS = 2
 
 
 @dataclass(eq=False)
@@ -93,9 +95,12 @@ class Broken:
     error: BaseException
 
 
+_Slice = Sequence[tuple[Work, int]]
+
+
 class EmbeddingFeed:
-    """`put` takes parsed files; `events` receives Warmed, Chunked, Unreadable, Embedded and Broken. `close()` ends both threads
-    after the slice in work."""
+    """`put` takes parsed files; `events` receives Warmed, Chunked, Unreadable, Embedded and Broken. `close()` ends the threads
+    after the slices in work."""
 
     def __init__(
         self,
@@ -112,13 +117,17 @@ class EmbeddingFeed:
         self._events = events
         self._parsed: queue.SimpleQueue[tuple[Work, ParsedDocument] | None] = queue.SimpleQueue()
         self._pending: deque[tuple[Work, int]] = deque()
+        self._slices: deque[_Slice] = deque()
         self._there = threading.Condition()
         self._closed = False
         self._embedder: Embedder | None = None
         self._build: Build | None = None
         self._threads = [
             threading.Thread(target=self._guarded, args=(work,), name=name, daemon=True)
-            for work, name in ((self._chunk_all, "ragterm-chunk"), (self._embed_all, "ragterm-embed"))
+            for work, name in (
+                (self._chunk_all, "ragterm-chunk"),
+                *((self._embed_all, "ragterm-embed"),) * EMBEDDING_THREADS,
+            )
         ]
         for thread in self._threads:
             thread.start()
@@ -128,7 +137,7 @@ class EmbeddingFeed:
 
     def backlog(self) -> int:
         """Chunks that wait for the embedder."""
-        return len(self._pending)
+        return len(self._pending) + sum(len(piece) for piece in tuple(self._slices))
 
     def close(self) -> None:
         with self._there:
@@ -209,44 +218,47 @@ class EmbeddingFeed:
             return
         with self._there:
             self._pending.extend((work, number) for number in missing)
-            self._there.notify()
+            self._there.notify_all()
 
     # Embedding
 
     def _embed_all(self) -> None:
-        while window := self._window():
-            window.sort(key=lambda item: item[0].chunks[item[1]].tokens)
-            for piece in _slices(window):
-                while self._control.paused and not self._closed:
-                    time.sleep(0.05)
-                if self._closed or self._control.cancelled:
-                    return
-                self._embed(piece)
+        while piece := self._next_slice():
+            while self._control.paused and not self._closed:
+                time.sleep(0.05)
+            if self._closed or self._control.cancelled:
+                return
+            self._embed(piece)
 
-    def _window(self) -> list[tuple[Work, int]]:
+    def _next_slice(self) -> _Slice:
+        """Wait for the next slice of the window; a new window is opened when it is used up. Empty when it is over."""
         with self._there:
-            self._there.wait_for(lambda: self._pending or self._closed)
+            self._there.wait_for(lambda: self._slices or self._pending or self._closed)
             if self._closed:
-                return []
-            return [self._pending.popleft() for _ in range(min(WINDOW_CHUNKS, len(self._pending)))]
+                return ()
+            if not self._slices:
+                window = [self._pending.popleft() for _ in range(min(WINDOW_CHUNKS, len(self._pending)))]
+                window.sort(key=lambda item: item[0].chunks[item[1]].tokens)
+                self._slices.extend(_slices(window))
+            return self._slices.popleft()
 
-    def _embed(self, piece: Sequence[tuple[Work, int]]) -> None:
+    def _embed(self, piece: _Slice) -> None:
         assert self._embedder is not None
         vectors = self._embedder.embed_documents([work.chunks[number].embedding_text for work, number in piece])
-        complete = []
-        reused = 0
-        for (work, number), vector in zip(piece, vectors, strict=True):
-            assert work.vectors is not None
-            work.vectors[number] = vector
-            work.missing -= 1
-            if work.missing == 0:
-                complete.append(work)
-                reused += work.reused
         tokens = sum(work.chunks[number].tokens for work, number in piece)
+        complete = []
+        with self._there:
+            for (work, number), vector in zip(piece, vectors, strict=True):
+                assert work.vectors is not None
+                work.vectors[number] = vector
+                work.missing -= 1
+                if work.missing == 0:
+                    complete.append(work)
+        reused = sum(work.reused for work in complete)
         self._events.put(Embedded(len(piece) + reused, tokens, tuple(complete)))
 
 
-def _slices(window: Sequence[tuple[Work, int]]) -> list[Sequence[tuple[Work, int]]]:
+def _slices(window: _Slice) -> list[_Slice]:
     """Cut a window into pieces of about SLICE_TOKENS."""
     pieces, start, tokens = [], 0, 0
     for at, (work, number) in enumerate(window):

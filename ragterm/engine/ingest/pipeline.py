@@ -92,6 +92,8 @@ class Conductor:
         """Chunks written."""
 
     def run(self) -> None:
+        # Before anything is written: an index that is ahead of the store must not be overtaken unnoticed.
+        catch_up(self._store, self._rooms.dense, self._rooms.keyword)
         self._store.jobs.recover()
         self._count_waiting()
         try:

@@ -56,8 +56,13 @@ class IngestRooms:
 
 
 def catch_up(store: CollectionStore, dense: DenseIndex, keyword: KeywordIndex) -> bool:
-    """Bring both indexes to the store's generation; whether there was anything to do."""
+    """Bring both indexes to the store's generation; whether there was anything to do. An index that is ahead of the store was
+    made from another state of it (a backup was put back): it starts again from nothing, where it can."""
     generation = store.generation
+    for index in (dense, keyword):
+        clear = getattr(index, "clear", None)
+        if index.generation > generation and clear is not None:
+            clear()
     behind = [index for index in (dense, keyword) if index.generation < generation]
     if not behind:
         return False

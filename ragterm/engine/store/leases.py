@@ -7,7 +7,6 @@ the start time, and a heartbeat decides where it does not.
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 import time
 from dataclasses import dataclass
@@ -56,6 +55,8 @@ def process_start(pid: int) -> str:
             return ""
         return stat.rpartition(")")[2].split()[19]  # the name, field 2, may itself hold spaces and parentheses
     if os.name == "posix":
+        import subprocess  # costs 20 ms, and Linux never comes here
+
         try:
             done = subprocess.run(
                 ["ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, timeout=5, check=False
