@@ -72,7 +72,14 @@ def make_document(number: int, *, hostile: bool = False) -> Document:
         heading = part[:1].isdigit()
         page = 1 + at // 300 if kind == "pdf" else None
         blocks.append(
-            Block("heading" if heading else "paragraph", at, at + len(part), page, (section,) if section and not heading else (), int(heading))
+            Block(
+                "heading" if heading else "paragraph",
+                at,
+                at + len(part),
+                page,
+                (section,) if section and not heading else (),
+                int(heading),
+            )
         )
         section = part if heading else section
         at += len(part) + 2
@@ -112,15 +119,36 @@ class FakeEngine:
         if self.count:
             bad = HOSTILE if self.hostile else ""
             self._failed["f" * 16] = DocumentRow(
-                "f" * 16, f"/docs/scan{bad}.pdf", f"scan{bad}", "pdf", None, 0, "failed", (), 81_000, "2026-01-05T10:00:00Z", "parse",
-                f"no text on any page{bad}", f"run it through OCR first: ocrmypdf scan.pdf scan.pdf{bad}",
-            )  # fmt: skip
+                "f" * 16,
+                f"/docs/scan{bad}.pdf",
+                f"scan{bad}",
+                "pdf",
+                None,
+                0,
+                "failed",
+                (),
+                81_000,
+                "2026-01-05T10:00:00Z",
+                "parse",
+                f"no text on any page{bad}",
+                f"run it through OCR first: ocrmypdf scan.pdf scan.pdf{bad}",
+            )
 
     # Collections and documents
 
     def collections(self, hidden: bool = False) -> list[CollectionInfo]:
         return [
-            CollectionInfo(name, f"{self.home}/collections/{name}", len(held), len(self._failed), 4 * len(held), "minilm", "b1", 3, 1_400_000)
+            CollectionInfo(
+                name,
+                f"{self.home}/collections/{name}",
+                len(held),
+                len(self._failed),
+                4 * len(held),
+                "minilm",
+                "b1",
+                3,
+                1_400_000,
+            )
             for name, held in self._documents.items()
         ]
 
@@ -144,7 +172,9 @@ class FakeEngine:
                 else:
                     files.append(str(one))
                     kinds[kind] = kinds.get(kind, 0) + 1
-        return Survey(tuple(map(str, paths)), tuple(files), kinds, unsupported, (), sum(Path(f).stat().st_size for f in files))
+        return Survey(
+            tuple(map(str, paths)), tuple(files), kinds, unsupported, (), sum(Path(f).stat().st_size for f in files)
+        )
 
     def ingest(
         self,
@@ -157,7 +187,11 @@ class FakeEngine:
         return self._run(self.survey(paths).files, collection, on_progress, control)
 
     def _run(
-        self, files: Sequence[str], collection: str, on_progress: Callable[[IngestProgress], None] | None, control: Control | None
+        self,
+        files: Sequence[str],
+        collection: str,
+        on_progress: Callable[[IngestProgress], None] | None,
+        control: Control | None,
     ) -> IngestReport:
         if self.fail_with is not None:
             raise self.fail_with
@@ -174,20 +208,55 @@ class FakeEngine:
                 break
             time.sleep(self.step)
             text = Path(path).read_text(errors="replace") if Path(path).exists() else TEXT
-            document = replace(make_document(0), id=hashlib.sha256(path.encode()).hexdigest()[:16], path=path, title=Path(path).stem, text=text)
+            document = replace(
+                make_document(0),
+                id=hashlib.sha256(path.encode()).hexdigest()[:16],
+                path=path,
+                title=Path(path).stem,
+                text=text,
+            )
             if "broken" in path:
-                outcome = DocumentOutcome(path, "failed", stage="parse", error="the file is damaged", hint="open it in its own program and save it again")
+                outcome = DocumentOutcome(
+                    path,
+                    "failed",
+                    stage="parse",
+                    error="the file is damaged",
+                    hint="open it in its own program and save it again",
+                )
             else:
                 self._documents.setdefault(collection, {})[document.id] = document
-                outcome = DocumentOutcome(path, "added", document.id, document.title, "markdown", "markdown", None, 4, 0.1)
+                outcome = DocumentOutcome(
+                    path, "added", document.id, document.title, "markdown", "markdown", None, 4, 0.1
+                )
             outcomes.append(outcome)
             done = number + 1
             say(
                 IngestProgress(
-                    "embedding", collection, path, len(files), done, 4 * done, 4 * len(files), 41.5, 0.1 * done, 0.1 * (len(files) - done), "", (outcome,)
+                    "embedding",
+                    collection,
+                    path,
+                    len(files),
+                    done,
+                    4 * done,
+                    4 * len(files),
+                    41.5,
+                    0.1 * done,
+                    0.1 * (len(files) - done),
+                    "",
+                    (outcome,),
                 )
             )
-        say(IngestProgress("cancelled" if cancelled else "done", collection, "", len(files), len(outcomes), 4 * len(outcomes), 4 * len(outcomes)))
+        say(
+            IngestProgress(
+                "cancelled" if cancelled else "done",
+                collection,
+                "",
+                len(files),
+                len(outcomes),
+                4 * len(outcomes),
+                4 * len(outcomes),
+            )
+        )
         return IngestReport(collection, tuple(outcomes), 4 * len(outcomes), 0.1 * len(files), cancelled)
 
     def unfinished(self, collection: str = "default") -> int:
@@ -202,11 +271,21 @@ class FakeEngine:
     def documents(self, collection: str = "default") -> list[DocumentRow]:
         rows = [
             DocumentRow(
-                one.id, one.path, one.title, one.kind, one.pages, 4, "indexed", one.warnings, 12_000 + 100 * number, "2026-01-05T10:00:00Z",
-                seconds=0.3, parser=one.parser,
+                one.id,
+                one.path,
+                one.title,
+                one.kind,
+                one.pages,
+                4,
+                "indexed",
+                one.warnings,
+                12_000 + 100 * number,
+                "2026-01-05T10:00:00Z",
+                seconds=0.3,
+                parser=one.parser,
             )
             for number, one in enumerate(self._held(collection).values())
-        ]  # fmt: skip
+        ]
         return rows + (list(self._failed.values()) if collection == "default" else [])
 
     def document(self, document_id: str, collection: str = "default") -> Document:
@@ -221,9 +300,22 @@ class FakeEngine:
         for ordinal, block in enumerate(document.blocks):
             key = 1000 * (1 + list(self._held(collection)).index(document_id)) + ordinal
             chunks.append(
-                Chunk(f"{document_id}-{ordinal}", document_id, "b1", ordinal, block.start, block.end, document.text[block.start : block.end],
-                      document.title, block.page, block.section, 40, None, key)
-            )  # fmt: skip
+                Chunk(
+                    f"{document_id}-{ordinal}",
+                    document_id,
+                    "b1",
+                    ordinal,
+                    block.start,
+                    block.end,
+                    document.text[block.start : block.end],
+                    document.title,
+                    block.page,
+                    block.section,
+                    40,
+                    None,
+                    key,
+                )
+            )
         return chunks
 
     def chunk_by_key(self, key: int, collection: str = "default") -> tuple[Chunk, DocumentRow] | None:
@@ -241,9 +333,16 @@ class FakeEngine:
             self._failed.pop(one, None)
         return len(ids)
 
-    def reingest(self, ids: Sequence[str], collection: str = "default", on_progress: Any = None, control: Control | None = None) -> IngestReport:
+    def reingest(
+        self, ids: Sequence[str], collection: str = "default", on_progress: Any = None, control: Control | None = None
+    ) -> IngestReport:
         self.calls.append(("reingest", tuple(ids), collection))
-        return self._run([self._held(collection)[one].path for one in ids if one in self._held(collection)], collection, on_progress, control)
+        return self._run(
+            [self._held(collection)[one].path for one in ids if one in self._held(collection)],
+            collection,
+            on_progress,
+            control,
+        )
 
     def _held(self, collection: str) -> dict[str, Document]:
         if collection not in self._documents:
@@ -261,7 +360,9 @@ class FakeEngine:
     def language_models(self) -> LlmStatus:
         return LlmStatus()
 
-    def retrieve(self, question: str, collection: str = "default", settings: RetrievalSettings | None = None, save: bool = True) -> Trace:
+    def retrieve(
+        self, question: str, collection: str = "default", settings: RetrievalSettings | None = None, save: bool = True
+    ) -> Trace:
         settings = settings or RetrievalSettings()
         candidates = []
         rows = [row for row in self.documents(collection) if row.state == "indexed"]
@@ -279,12 +380,25 @@ class FakeEngine:
                 Candidate(chunk, row.title, row.path, "0" * 64, stages, rank if rank <= 3 else None)  # type: ignore[arg-type]
             )
         return Trace(
-            "t" + hashlib.sha256(question.encode("utf-8", "replace")).hexdigest()[:8], "2026-01-05T10:00:00Z", collection, "b1", 3, "minilm",
-            question, question, settings, tuple(candidates),
-            (StageTiming("dense", 1.8, "exact scan of 100 vectors"), StageTiming("keyword", 0.6), StageTiming("fuse", 0.1),
-             StageTiming("rerank", 21.4, "late interaction over 20 chunks")),
-            {"dense": "cosine", "keyword": "BM25", "fused": "convex 0.6", "rerank": "MaxSim (mean cosine)"}, ("refund", "return"),
-        )  # fmt: skip
+            "t" + hashlib.sha256(question.encode("utf-8", "replace")).hexdigest()[:8],
+            "2026-01-05T10:00:00Z",
+            collection,
+            "b1",
+            3,
+            "minilm",
+            question,
+            question,
+            settings,
+            tuple(candidates),
+            (
+                StageTiming("dense", 1.8, "exact scan of 100 vectors"),
+                StageTiming("keyword", 0.6),
+                StageTiming("fuse", 0.1),
+                StageTiming("rerank", 21.4, "late interaction over 20 chunks"),
+            ),
+            {"dense": "cosine", "keyword": "BM25", "fused": "convex 0.6", "rerank": "MaxSim (mean cosine)"},
+            ("refund", "return"),
+        )
 
     def ask(
         self,
@@ -303,7 +417,9 @@ class FakeEngine:
         for timing in trace.timings:
             yield StageDone(timing.name, timing.ms, timing.detail)
         yield AnswerStarted("extractive", trace, "No language model is running.")
-        text = "A customer may return an unused kettle within 30 days and receives a full refund. [1]" + (HOSTILE if self.hostile else "")
+        text = "A customer may return an unused kettle within 30 days and receives a full refund. [1]" + (
+            HOSTILE if self.hostile else ""
+        )
         for word in text.split(" "):
             control.checkpoint()
             yield TextDelta(word + " ")
@@ -311,8 +427,21 @@ class FakeEngine:
             yield AnswerReady(replace(trace, answer=Answer("Nothing relevant was found.", "extractive", True, (), ())))
             return
         first = trace.candidates[0]
-        citation = Citation(1, first.chunk.document_id, first.document_title, first.document_path, "0" * 64, first.chunk.page, first.chunk.section,
-                            first.chunk.id, first.chunk.start, first.chunk.start + 82, first.chunk.text[:82], "verbatim", 1.0)  # fmt: skip
+        citation = Citation(
+            1,
+            first.chunk.document_id,
+            first.document_title,
+            first.document_path,
+            "0" * 64,
+            first.chunk.page,
+            first.chunk.section,
+            first.chunk.id,
+            first.chunk.start,
+            first.chunk.start + 82,
+            first.chunk.text[:82],
+            "verbatim",
+            1.0,
+        )
         answer = Answer(text, "extractive", False, (citation,), (Sentence(text, 0, len(text), (1,), "verbatim"),))
         yield AnswerReady(replace(trace, answer=answer))
 
@@ -328,8 +457,14 @@ class FakeEngine:
     # The graph
 
     def graph_summary(self, collection: str = "default") -> GraphSummary:
-        layers = (LayerSummary(0, 100, 1600, 16.0, 32, {16: 100}), LayerSummary(1, 8, 40, 5.0, 7, {5: 8}), LayerSummary(2, 1, 0, 0.0, 0, {0: 1}))
-        return GraphSummary(100, 0, layers, 16, 200, 1000, False, 10_000, True, 3, 250_000, "answered by exact scan below 10,000 chunks")
+        layers = (
+            LayerSummary(0, 100, 1600, 16.0, 32, {16: 100}),
+            LayerSummary(1, 8, 40, 5.0, 7, {5: 8}),
+            LayerSummary(2, 1, 0, 0.0, 0, {0: 1}),
+        )
+        return GraphSummary(
+            100, 0, layers, 16, 200, 1000, False, 10_000, True, 3, 250_000, "answered by exact scan below 10,000 chunks"
+        )
 
     def layer_map(self, collection: str, level: int, max_nodes: int = 2000) -> LayerMap:
         keys = tuple(1000 * (1 + number // 6) + number % 6 for number in range((100, 8, 1)[min(level, 2)]))
@@ -338,9 +473,11 @@ class FakeEngine:
 
     def walk(self, question: str, collection: str = "default", k: int = 10, ef: int = 40) -> Walk:
         steps = (
-            WalkStep(2, "enter", 1000, 0.8), WalkStep(1, "descend", 1001, 0.6, ((1001, 0.6),), 0.8),
-            WalkStep(0, "expand", 1004, 0.3, ((1004, 0.3), (2004, 0.35)), 0.5), WalkStep(0, "stop", 1004, 0.3),
-        )  # fmt: skip
+            WalkStep(2, "enter", 1000, 0.8),
+            WalkStep(1, "descend", 1001, 0.6, ((1001, 0.6),), 0.8),
+            WalkStep(0, "expand", 1004, 0.3, ((1004, 0.3), (2004, 0.35)), 0.5),
+            WalkStep(0, "stop", 1004, 0.3),
+        )
         found = ((1004, 0.7), (2004, 0.65))
         return Walk(question, ef, steps, found, found, 60, 100, (0.4, 0.5))
 

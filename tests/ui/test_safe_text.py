@@ -13,7 +13,7 @@ from textual.content import Content
 from ragterm.ui.safe_text import content, line, plain, rich_text, shorten
 
 DANGEROUS = [
-    *map(chr, [*range(0x00, 0x09), *range(0x0B, 0x20), *range(0x7F, 0xA0)]),
+    *map(chr, [*range(0x09), *range(0x0B, 0x20), *range(0x7F, 0xA0)]),
     *"\u2028\u2029\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069",
     "\ud800",
     "\udfff",

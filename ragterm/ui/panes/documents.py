@@ -111,9 +111,10 @@ class DocumentsPane(Pane):
     DocumentsPane.-empty #filter, DocumentsPane.-empty #table, DocumentsPane.-empty #detail { display: none; }
     .-narrow DocumentsPane #side { display: none; }
     .-short DocumentsPane #detail { height: 9; }
+    .-short DocumentsPane #ledger { height: 9; }
     .-short DocumentsPane.-ledger #detail { display: none; }
     .-wide DocumentsPane #main { layout: horizontal; }
-    .-wide DocumentsPane #detail { width: 52; height: 100%; }
+    .-wide DocumentsPane #detail { width: 34%; min-width: 52; max-width: 90; height: 100%; }
     .-wide DocumentsPane.-ledger #detail { display: block; }
     .-wide DocumentsPane.-empty #detail { display: none; }
     """
@@ -274,15 +275,17 @@ class DocumentsPane(Pane):
             self._detail_timer = self.set_timer(0.15, lambda: self._read_text(row))
 
     def _read_text(self, row: DocumentRow) -> None:
-        def arrived(document: Document) -> None:
+        def arrived(document: Document | None, error: str = "") -> None:
             if self.table.current is not None and self.table.current.id == row.id:
-                self._draw_card(row, document)
+                self._draw_card(row, document, error)
 
-        self.fetch(self.bridge.document(row.id), arrived, group="detail")
+        self.fetch(
+            self.bridge.document(row.id), arrived, group="detail", otherwise=lambda error: arrived(None, str(error))
+        )
 
-    def _draw_card(self, row: DocumentRow | None, document: Document | None) -> None:
+    def _draw_card(self, row: DocumentRow | None, document: Document | None, error: str = "") -> None:
         titles = {one.id: one.title or one.path for one in self._rows} if row is not None and row.duplicate_of else {}
-        self.query_one("#card", Static).update(card(row, document, titles))
+        self.query_one("#card", Static).update(card(row, document, titles, error))
 
     @on(RowTable.RowChosen)
     def action_open(self) -> None:

@@ -29,17 +29,28 @@ class Pane(Container):
         super()._on_mount(event)
         self.bridge.listen(self)
 
-    def fetch(self, request: Awaitable[T], then: Callable[[T], Any] | None = None, *, group: str = "fetch") -> None:
+    def fetch(
+        self,
+        request: Awaitable[T],
+        then: Callable[[T], Any] | None = None,
+        *,
+        group: str = "fetch",
+        otherwise: Callable[[Exception], Any] | None = None,
+    ) -> None:
         """Await `request` (a coroutine of the bridge) in the background, then call `then(result)` in the loop.
 
-        A newer fetch of the same `group` replaces the older. What fails is shown by the app (`ErrorArose`)."""
+        A newer fetch of the same `group` replaces the older. What fails goes to `otherwise`; without it the app shows it
+        (`ErrorArose`)."""
 
         async def run() -> None:
             try:
                 result = await request
             except Exception as error:  # the border of background work: the app shows it
                 logger.warning("a request failed", exc_info=error)
-                self.post_message(messages.ErrorArose(error))
+                if otherwise is None:
+                    self.post_message(messages.ErrorArose(error))
+                elif self.is_attached:
+                    otherwise(error)
                 return
             if then is not None and self.is_attached:
                 then(result)

@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 FIRST_CHARACTERS = 1200
 
 
-def card(row: DocumentRow | None, document: Document | None, titles: Mapping[str, str]) -> Content:
-    """`document` is None until its text has been read; `titles` names documents by id (for duplicates)."""
+def card(row: DocumentRow | None, document: Document | None, titles: Mapping[str, str], error: str = "") -> Content:
+    """`document` is None until its text has been read; `titles` names documents by id (for duplicates);
+    `error` says why the text could not be fetched."""
     if row is None:
         return Content.styled("No document is chosen.", "$text-muted")
     parts: list[Any] = [(line(row.title or row.path), "bold"), "\n", (line(row.path), "$text-muted"), "\n"]
@@ -42,10 +43,13 @@ def card(row: DocumentRow | None, document: Document | None, titles: Mapping[str
         parts.append((f"\n\n{line(where + row.error)}", "$error" if row.state == "failed" else "$warning"))
     if row.hint:
         parts.append((f"\n→ {line(row.hint)}", "$accent"))
-    for warning in row.warnings[:5]:
-        parts.append((f"\n! {line(warning)}", "$warning"))
+    for number, warning in enumerate(row.warnings[:5]):
+        parts.append(("" if number else "\n") + "\n")
+        parts.append((f"! {line(warning)}", "$warning"))
     if len(row.warnings) > 5:
         parts.append((f"\n! {len(row.warnings) - 5} more", "$warning"))
+    if error:
+        parts.append((f"\n\n{line(error)}", "$text-muted"))
     if document is not None:
         parts.extend(["\n\n", (plain(document.text[:FIRST_CHARACTERS]).strip(), "$text-muted")])
         if len(document.text) > FIRST_CHARACTERS:

@@ -94,7 +94,7 @@ class LedgerLog(ScrollView, can_focus=True):
                     self._lines.append((index, 2))
         self.virtual_size = Size(self.size.width, len(self._lines))
         if at_end:
-            self.scroll_to(y=len(self._lines), animate=False, force=True)
+            self.scroll_to(y=len(self._lines), animate=False, force=True, immediate=True)
         self.refresh()
 
     def render_line(self, y: int) -> Strip:
@@ -141,14 +141,13 @@ class IngestLedger(Vertical):
 
     DEFAULT_CSS = """
     IngestLedger {
-        height: auto;
-        max-height: 45%;
+        height: 15;
         border: round $border-blurred;
         border-title-color: $text-muted;
         padding: 0 1;
         &:focus-within { border: round $border; }
         & > #ledger-head { height: auto; }
-        & > LedgerLog { height: auto; min-height: 1; max-height: 12; }
+        & > LedgerLog { height: 1fr; }
     }
     """
 
@@ -158,6 +157,7 @@ class IngestLedger(Vertical):
         self.head = Static("", id="ledger-head", markup=False)
         self._last: IngestProgress | None = None
         self._report: IngestReport | None = None
+        self._paused = False
         self.failed = 0
 
     def compose(self) -> ComposeResult:
@@ -166,6 +166,7 @@ class IngestLedger(Vertical):
 
     def begin(self, collection: str) -> None:
         self._last = self._report = None
+        self._paused = False
         self.failed = 0
         self.log_lines.clear()
         self.border_title = Content(f"Ingest into {line(collection)}")
@@ -181,7 +182,8 @@ class IngestLedger(Vertical):
 
     def paused(self, paused: bool) -> None:
         self.border_subtitle = Content("p go on · c cancel" if paused else "p pause · c cancel")
-        self._draw(paused=paused)
+        self._paused = paused  # what was in work when the pause began still ends, and says so
+        self._draw()
 
     def ended(self, report: IngestReport) -> None:
         self._report = report
@@ -201,11 +203,11 @@ class IngestLedger(Vertical):
     def on_resize(self) -> None:
         self._draw()
 
-    def _draw(self, *, paused: bool = False) -> None:
+    def _draw(self) -> None:
         if self._report is not None:
             self.head.update(summary(self._report))
         elif self._last is not None:
-            self.head.update(progress_head(self._last, max(20, self.head.size.width), self.failed, paused=paused))
+            self.head.update(progress_head(self._last, max(20, self.head.size.width), self.failed, paused=self._paused))
 
 
 def progress_head(progress: IngestProgress, width: int, failed: int = 0, *, paused: bool = False) -> Content:
@@ -227,6 +229,8 @@ def progress_head(progress: IngestProgress, width: int, failed: int = 0, *, paus
     stage = "paused" if paused else STAGES.get(progress.stage, progress.stage)
     tone = "$warning" if stage == "paused" else "$accent"
     doing = line(progress.message) if progress.message else line(PurePath(progress.path).name)
+    while len(details) > 1 and len(stage) + len(" · ".join(details)) > width - 16:
+        details.pop(0)  # the remaining time matters most
     said = " · ".join(details)
     room = max(0, width - len(stage) - 2 - len(said) - 2)
     return Content.assemble(
