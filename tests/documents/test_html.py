@@ -103,6 +103,22 @@ def test_deep_nesting_and_broken_markup_are_survived(check_invariants: Check) ->
     check_invariants(parse("<p>one <b>two <p>three</i> <table><p>four</td></body> five"))
 
 
+def test_the_one_main_heading_of_a_page_is_kept() -> None:
+    article = "".join(f"<p>{'Long sentence of an article about the weather. ' * 6}</p>" for _ in range(5))
+    around = "<nav><a href=a>Home</a></nav><h1>Storm ahead</h1>", "<footer>Imprint</footer>"
+    page = f"<html><body>{around[0]}<div><article>{article}</article></div>{around[1]}</body></html>"
+    document = parse(page)
+    assert document.parser == "trafilatura"
+    assert [document.text[b.start : b.end] for b in document.blocks if b.kind == "heading"] == ["Storm ahead"]
+    assert "Imprint" not in document.text
+
+
+def test_an_enormous_page_is_read_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ragterm.engine.documents.html._MANY_ELEMENTS", 10)
+    document = parse("<nav>Home</nav>" + "<p>Words of it.</p>" * 20 + "<footer>Imprint</footer>")
+    assert (document.parser, document.text) == ("lxml", "\n\n".join(["Words of it."] * 20))
+
+
 @pytest.mark.data
 def test_saved_pages_keep_the_article_and_lose_the_rest(data: Path, check_invariants: Check) -> None:
     """At least as good as trafilatura with its defaults, 96.6 % kept and 88.8 % dropped."""

@@ -13,6 +13,7 @@ from ragterm.engine.documents.hyphens import MARK, Vocabulary
         ("we manipulate it", f"to manip{MARK}ulate", "to manipulate"),
         ("the highest-scoring one", f"the highest{MARK}scoring", "the highest-scoring"),
         ("chat models that are optimized", f"chat{MARK}optimized models", "chat-optimized models"),
+        ("graph-based and node-wise", f"graph{MARK}wise", "graph-wise"),
         ("nothing of it", f"con{MARK}firming this", "confirming this"),
         ("a self made", f"self{MARK}contained", "self-contained"),
         ("", f"Jean{MARK}Paul", "Jean-Paul"),

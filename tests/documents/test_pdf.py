@@ -43,7 +43,7 @@ def pages(count: int) -> FPDF:
         pdf.text(20, 10, "Acme handbook - confidential")
         pdf.text(100, 288, f"Page {number} of {count}")
         pdf.set_font("helvetica", "B", size=16)
-        pdf.set_xy(20, 30)
+        pdf.set_xy(20, 20)  # at the edge of the page, where headers are, and as often as they
         pdf.cell(text=f"Chapter {number}", new_x="LMARGIN", new_y="NEXT")
         pdf.set_font("helvetica", size=11)
         pdf.set_xy(20, 45)
@@ -94,6 +94,33 @@ def test_bookmarks_are_the_sections_where_there_are_any() -> None:
         (2, "Details"),
     ]
     assert document.blocks[-1].section == ("1. Part Beta", "Details")
+
+
+def test_headers_that_count_with_the_pages_go_whatever_else_they_say() -> None:
+    pdf = FPDF()
+    pdf.set_auto_page_break(False)
+    pdf.set_font("helvetica", size=11)
+    for number, topic in enumerate(("Rings", "Fields", "Groups", "Modules"), 41):
+        pdf.add_page()
+        pdf.text(20, 12, f"{number}    2.{number}. {topic}")
+        pdf.text(20, 60, f"A theorem about {topic.lower()} and 7 of its uses.")
+    assert [text for _, _, text in texts(parse(pdf))] == [
+        f"A theorem about {topic} and 7 of its uses." for topic in ("rings", "fields", "groups", "modules")
+    ]
+
+
+def test_a_bold_table_head_is_no_heading() -> None:
+    pdf = FPDF()
+    pdf.add_page()
+    pdf.set_font("helvetica", size=11)
+    pdf.text(20, 40, "The fees of this year are listed below, and they hold until the end of it.")
+    for y, row, style in [(52, "Item Days Fee", "B"), (58, "Book 14 0.00", ""), (64, "Film 7 9.50", "")]:
+        pdf.set_font("helvetica", style, 11)
+        for x, text in zip((20, 30, 42) if style else (20, 80, 120), row.split(), strict=True):
+            pdf.text(x, y, text)
+    assert [(kind, text) for kind, _, text in texts(parse(pdf))][1:] == [
+        ("table", "Item Days Fee\nBook   14   0.00\nFilm   7   9.50")
+    ]
 
 
 def test_table_rows_and_lists_keep_their_lines() -> None:
