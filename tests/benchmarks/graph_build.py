@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+
 from ragterm.engine.types.protocols import IndexChanges, IndexEntry
 from ragterm.engine.vectors.dense import CollectionDenseIndex
 
@@ -56,14 +57,20 @@ def main(counts: list[int]) -> None:
                     wall, cpu = time.perf_counter() - wall, child_seconds() - cpu
                     print(f"{count} vectors, kernels {kernels}: built in {wall:.1f} s, {cpu:.1f} s of CPU")
                     if kernels == "warm":
-                        again = CollectionDenseIndex(Path(folder), DIMENSIONS)
-                        print(f"  load {best_ms(lambda: again.load(1)):.1f} ms, ", end="")
-                        again.summary()
-                        print(f"exact search {best_ms(lambda: again.search(vectors[0], 100)):.2f} ms, ", end="")
-                        print(f"walk {best_ms(lambda: again.walk('', vectors[0])):.1f} ms, ", end="")
-                        print(
-                            f"summary {best_ms(again.summary):.1f} ms, map {best_ms(lambda: again.layer_map(0)):.1f} ms"
-                        )
+                        report_queries(Path(folder), vectors[0])
+
+
+def report_queries(folder: Path, query: np.ndarray) -> None:
+    index = CollectionDenseIndex(folder, DIMENSIONS)
+    calls = {
+        "load": lambda: index.load(1),
+        "first summary": index.summary,
+        "exact search": lambda: index.search(query, 100),
+        "walk": lambda: index.walk("", query),
+        "map": lambda: index.layer_map(0),
+    }
+    times = {name: best_ms(call, 1 if name == "first summary" else 20) for name, call in calls.items()}
+    print("  " + ", ".join(f"{name} {ms:.1f} ms" for name, ms in times.items()))
 
 
 if __name__ == "__main__":
