@@ -154,8 +154,9 @@ class Bridge:
     async def documents(self, collection: str = "") -> list[DocumentRow]:
         return await self.call(lambda engine: engine.documents(collection or self.collection))
 
-    async def document(self, document_id: str, collection: str = "") -> Document:
-        return await self.call(lambda engine: engine.document(document_id, collection or self.collection))
+    async def document(self, document_id: str, collection: str = "", content_hash: str = "") -> Document:
+        """The version of this hash where it is still kept, else the present one."""
+        return await self.call(lambda engine: engine.document(document_id, collection or self.collection, content_hash))
 
     async def chunks(self, document_id: str, collection: str = "") -> list[Chunk]:
         return await self.call(lambda engine: engine.chunks(document_id, collection or self.collection))

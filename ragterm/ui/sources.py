@@ -26,11 +26,17 @@ async def open_source(app: App[None], bridge: Bridge, wish: messages.SourceReque
     note = ""
     try:
         document = await bridge.document(document_id, collection)
+        if citation is not None and citation.content_hash not in ("", document.content_hash):
+            note = "The source has changed since this answer was written"
+            cited = await bridge.document(document_id, collection, citation.content_hash)
+            if cited.content_hash == citation.content_hash:
+                document, note = cited, f"{note}: this is the version that was cited."
         if citation is not None:
             if document.text[citation.start : citation.end] != citation.quote:
                 place = document.text.find(citation.quote) if citation.quote else -1
                 span = (place, place + len(citation.quote)) if place >= 0 else None
                 note = "The source has changed since this answer was written."
+                chunk_span = None
                 if span is None:
                     note += f" It said: “{citation.quote}”"
             else:

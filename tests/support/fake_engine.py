@@ -109,6 +109,8 @@ class FakeEngine:
     fail_with: Exception | None = None
     """Raised by ask and ingest."""
     calls: list[tuple[Any, ...]] = field(default_factory=list)
+    versions: dict[tuple[str, str], Document] = field(default_factory=dict)
+    """Earlier versions by (document id, content hash)."""
 
     def __post_init__(self) -> None:
         self._documents: dict[str, dict[str, Document]] = {"default": {}}
@@ -288,7 +290,9 @@ class FakeEngine:
         ]
         return rows + (list(self._failed.values()) if collection == "default" else [])
 
-    def document(self, document_id: str, collection: str = "default") -> Document:
+    def document(self, document_id: str, collection: str = "default", content_hash: str = "") -> Document:
+        if (kept := self.versions.get((document_id, content_hash))) is not None:
+            return kept
         held = self._held(collection)
         if document_id not in held:
             raise NotFoundError("No such document", document_id, "list them with: ragterm documents list")

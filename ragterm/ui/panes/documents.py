@@ -310,7 +310,8 @@ class DocumentsPane(Pane):
         self.ledger.begin(message.collection)
         self._read_at = time.monotonic()
         self.refresh_bindings()
-        if self.app.focused is None and self.display:
+        focused = self.app.focused
+        if self.display and (focused is None or focused.id == "samples"):  # the button is about to vanish
             self.table.focus()
 
     @on(messages.IngestProgressed)

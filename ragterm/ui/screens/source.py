@@ -58,7 +58,7 @@ def _wrap_part(part: str, start: int, width: int, lines: list[Span]) -> None:
         if character == " " and used >= width:
             space = index + 1
             continue  # a space may hang over the edge: it is not drawn
-        if used + cells > width and index > at:
+        while used + cells > width and index > at:
             cut = space if space > at else index
             lines.append((start + at, start + cut))
             at = cut
@@ -90,7 +90,7 @@ class SourceView(ScrollView, can_focus=True):
     }
 
     class Scrolled(Message):
-        """The first visible line begins at `offset`."""
+        """The line that is being read, a third down the view, begins at `offset`."""
 
         def __init__(self, offset: int) -> None:
             super().__init__()
@@ -150,7 +150,9 @@ class SourceView(ScrollView, can_focus=True):
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         super().watch_scroll_y(old_value, new_value)
         if self.lines:
-            self.post_message(self.Scrolled(self.lines[min(int(new_value), len(self.lines) - 1)][0]))
+            # A third down the view: where `show_span` puts what one came for.
+            place = min(int(new_value) + self.size.height // 3, len(self.lines) - 1)
+            self.post_message(self.Scrolled(self.lines[place][0]))
 
     def render_line(self, y: int) -> Strip:
         width = self.scrollable_content_region.width
