@@ -6,6 +6,7 @@ import os
 import shutil
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -290,6 +291,21 @@ def test_cancelled_before_it_began(library, docs):
     control.cancel()
     assert ingest([docs], library.rooms(), SETTINGS, control=control).cancelled
     assert library.store.documents.rows() == []
+
+
+def test_cancelling_does_not_wait_for_a_model_that_is_being_made(library, docs):
+    write(docs, a="# A\n\nOne.")
+    control, made = Control(), threading.Event()
+
+    def slowly():
+        control.cancel()
+        assert made.wait(30)
+        return library.embedder
+
+    rooms = replace(library.rooms(), embedder=slowly)
+    assert ingest([docs], rooms, SETTINGS, control=control).cancelled
+    made.set()
+    assert unfinished(library.store) == 1 and library.store.builds.live() is None
 
 
 def test_pausing_stops_the_embedder_until_it_goes_on(tmp_path, docs):

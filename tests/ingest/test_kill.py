@@ -15,6 +15,7 @@ from support.ingesting import SETTINGS, Library, write
 
 from ragterm.engine.ingest import audit, ingest, unfinished
 from ragterm.engine.store import CollectionStore
+from ragterm.engine.types.ingesting import IngestProgress
 
 SCRIPT = Path(next(iter(support.__path__))) / "ingest_process.py"
 WORDS = [
@@ -43,6 +44,38 @@ def contents(store: CollectionStore) -> dict[str, list[tuple[str, int, int, str]
         row.path: [(c.id, c.start, c.end, c.text) for c in store.chunks.of_document(row.id)]
         for row in store.documents.rows()
     }
+
+
+def test_the_one_that_waits_takes_over_when_the_other_dies(tmp_path):
+    rng = random.Random(3)
+    for number in range(40):
+        text = " ".join(rng.choice(WORDS) + str(rng.randrange(50)) for _ in range(300))
+        write(tmp_path / "docs", **{f"{'one' if number % 2 else 'two'}__n{number:02}": f"# Note {number}\n\n{text}"})
+    folder = tmp_path / "h" / "c"
+    first = subprocess.Popen(
+        [sys.executable, str(SCRIPT), str(folder), str(tmp_path / "docs" / "one"), "0.3"],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert first.stdout is not None and first.stdout.readline() == "ready\n"
+    messages: list[str] = []
+
+    def watch(picture: IngestProgress) -> None:
+        messages.append(picture.message)
+        if "another ragterm" in picture.message and first.poll() is None:
+            first.kill()
+            first.communicate()
+
+    second = Library(folder)
+    while second.store.jobs.indexer() is None:  # until the first one is at it
+        time.sleep(0.01)
+    report = ingest([tmp_path / "docs" / "two"], second.rooms(), SETTINGS, watch)
+    assert any(f"process {first.pid}" in message and "queued 20 files" in message for message in messages)
+    assert report.counts["added"] == len(report.outcomes) == 20
+    assert len(contents(second.store)) == 40 and unfinished(second.store) == 0
+    assert any("another ingest" in warning for warning in report.warnings)
+    assert audit(second.store, second.dense, second.keyword) == []
+    second.close()
 
 
 def test_ten_kills(tmp_path):

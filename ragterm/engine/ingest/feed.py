@@ -145,7 +145,8 @@ class EmbeddingFeed:
             self._there.notify_all()
         self._parsed.put(None)
         for thread in self._threads:
-            thread.join()
+            # A model that is being loaded or exported cannot be interrupted; its thread ends by itself, having done nothing.
+            thread.join(None if self._embedder is not None else 0.5)
 
     def _guarded(self, work: Callable[[], None]) -> None:
         try:
@@ -157,6 +158,8 @@ class EmbeddingFeed:
 
     def _chunk_all(self) -> None:
         embedder = self._load_embedder()
+        if self._closed:
+            return
         build, warning = live_build(self._store, embedder, self._settings)
         self._embedder, self._build = embedder, build
         self._events.put(Warmed(build, warning))

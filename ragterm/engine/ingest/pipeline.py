@@ -38,6 +38,7 @@ log = logging.getLogger(__name__)
 
 BACKLOG_CHUNKS = 1024
 _TICK_SECONDS = 0.1
+_ASK_SECONDS = 0.5
 _INDEX_SECONDS = 3.0
 _INDEX_SHARE = 0.05
 """The indexes are brought up to date so seldom that it takes at most about this share of the time."""
@@ -85,11 +86,10 @@ class Conductor:
         self._outcomes = Outcomes(self._store, self._ledger)
         self._capacity = 4 * parser_workers(settings.ingest) + 8
         self._alone = False
+        self._for_others = 0
         self._index_at = time.monotonic() + _INDEX_SECONDS
-        self._beat_at = 0.0
+        self._beat_at = self._take_at = 0.0
         self.warnings: list[str] = []
-        self.chunks = 0
-        """Chunks written."""
 
     def run(self) -> None:
         # Before anything is written: an index that is ahead of the store must not be overtaken unnoticed.
@@ -106,6 +106,10 @@ class Conductor:
         finally:
             self._close()
         self._index(last=True)
+        if self._for_others:
+            self.warnings.append(
+                f"also finished {self._for_others} files of another ingest that was waiting or interrupted"
+            )
 
     # What to do next
 
@@ -116,11 +120,15 @@ class Conductor:
                 return True
             self._alone = False
         took = False
+        if self._in_work and time.monotonic() < self._take_at:
+            return True
         while (room := self._capacity - self._unchunked) >= self._capacity // 2 and (
             self._feed is None or self._feed.backlog() < BACKLOG_CHUNKS
         ):
             jobs = self._store.jobs.take(room, self._requests)
             if not jobs:
+                # The queue is empty but for what other processes may add: no need to ask at every event.
+                self._take_at = time.monotonic() + _ASK_SECONDS
                 break
             took = True
             for job in jobs:
@@ -301,7 +309,6 @@ class Conductor:
 
     def _complete(self, work: Work) -> None:
         assert self._build is not None
-        self.chunks += len(work.chunks)
         self._outcomes.indexed(work, self._build)
         self._finish(work, chunked=True)
 
@@ -330,6 +337,9 @@ class Conductor:
             self._copies[work.content_hash] = copies[1:]
 
     def _committed(self, job: Job, outcome: DocumentOutcome) -> None:
+        if job.request not in self._requests:
+            self._for_others += 1
+            self._reporter.files_total += 1
         self._reporter.finished(outcome)
 
     # What is due
@@ -360,14 +370,19 @@ class Conductor:
 
     def _abandon(self) -> None:
         """Stopped or broken: keep what is complete, give the rest back to the queue, and let the indexes follow."""
-        try:
-            self._ledger.flush()
-            self._store.jobs.take_back([*(work.job for work in self._in_work.values()), *self._removals])
-            catch_up(self._store, self._rooms.dense, self._rooms.keyword)
-            self._rooms.flush()
-        except RagtermError:
-            # The reason for stopping is on its way up and matters more than what it made impossible here.
-            log.exception("an interrupted ingest could not be put in order; the next one will")
+        for step in (self._ledger.flush, self._give_back, self._follow):
+            try:
+                step()
+            except RagtermError:
+                # The reason for stopping is on its way up and matters more than what it made impossible here.
+                log.exception("an interrupted ingest could not be put in order; the next one will")
+
+    def _give_back(self) -> None:
+        self._store.jobs.take_back([*(work.job for work in self._in_work.values()), *self._removals])
+
+    def _follow(self) -> None:
+        catch_up(self._store, self._rooms.dense, self._rooms.keyword)
+        self._rooms.flush()
 
     def _close(self) -> None:
         self._reader.shutdown(cancel_futures=True)

@@ -6,6 +6,7 @@ open request, the other waits, showing progress. When the holder ends or dies th
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -17,7 +18,7 @@ from ragterm.engine.ingest.rooms import IngestRooms, catch_up
 from ragterm.engine.store import CollectionStore, IndexerLock, Owner
 from ragterm.engine.store.leases import HEARTBEAT_SECONDS
 from ragterm.engine.types.control import Control
-from ragterm.engine.types.errors import Cancelled
+from ragterm.engine.types.errors import Cancelled, RagtermError
 from ragterm.engine.types.ingesting import DocumentOutcome, IngestProgress, IngestReport
 from ragterm.engine.types.settings import Settings
 
@@ -113,18 +114,21 @@ def _work(
     warnings: Sequence[str],
 ) -> IngestReport:
     jobs, lock = rooms.store.jobs, IndexerLock(rooms.store.folder)
-    cancelled, chunks, notes = False, 0, list(warnings)
+    cancelled, notes = False, list(warnings)
     try:
         if _wait_for_turn(rooms, lock, requests, reporter, control):
             conductor = Conductor(rooms, settings, requests, reporter, control)
             try:
                 conductor.run()
             finally:
-                chunks, notes = conductor.chunks, [*notes, *conductor.warnings]
+                notes.extend(conductor.warnings)
     except Cancelled:
         cancelled = True
     except BaseException:
-        _stop(rooms, requests)
+        with contextlib.suppress(
+            RagtermError
+        ):  # a full disk may refuse this as well; the requests then end with the process
+            _stop(rooms, requests)
         raise
     finally:
         lock.release()
@@ -138,7 +142,7 @@ def _work(
     return IngestReport(
         rooms.collection,
         tuple(sorted(outcomes, key=lambda one: one.path)),
-        chunks or sum(one.chunks for one in done.values()),
+        sum(one.chunks for one in done.values()),
         reporter.seconds,
         cancelled,
         tuple(notes),
