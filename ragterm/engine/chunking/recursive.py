@@ -93,8 +93,12 @@ def _tokens_above(section: Section, header: tuple[int, int], ruler: TokenRuler, 
 def _overlap_start(pieces: Sequence[Piece], at: Sequence[int], new: int, allowance: float) -> int:
     """The piece with which a chunk begins whose new text begins at `new`: whole sentences of the same block or the one before,
     about `allowance` tokens; a single sentence may be twice that. Tables repeat their header instead."""
+    if pieces[new].block.kind == "code" and pieces[new].cut is Cut.BLOCK:
+        return new  # a function is not continued by the next one
     first = new
     while first > 0 and pieces[first - 1].header is None and pieces[first - 1].block.kind not in ("heading", "table"):
+        if pieces[first - 1].block.page != pieces[new].block.page:
+            break  # a chunk goes by the page that it begins on
         length = at[new] - at[first - 1]
         if length > (allowance if first < new else 2 * allowance):
             break
@@ -153,7 +157,7 @@ def _checked(
                 ready.append((span, context, count))
             else:
                 pending += _halved(span, ruler)
-    ready.sort(key=lambda item: (item[0].start, item[0].end))
+    ready = _without_repeats(ready)
     return [
         Chunk(
             id=_chunk_id(document, build_id, span.start, span.end),
@@ -170,6 +174,15 @@ def _checked(
         )
         for ordinal, (span, context, count) in enumerate(ready)
     ]
+
+
+def _without_repeats(ready: list[tuple[_Span, str, int]]) -> list[tuple[_Span, str, int]]:
+    """In reading order, less what lies inside another chunk: halving two chunks that overlap can give the same half twice."""
+    kept: list[tuple[_Span, str, int]] = []
+    for item in sorted(ready, key=lambda item: (item[0].start, -item[0].end)):
+        if not kept or item[0].end > kept[-1][0].end:
+            kept.append(item)
+    return kept
 
 
 def _trim(text: str, span: _Span) -> _Span | None:

@@ -7,6 +7,7 @@ both offsets are starts of words.
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Sequence
 
 from ragterm.engine.types.protocols import Tokenizer
 
@@ -21,18 +22,11 @@ class TokenRuler:
 
     def __init__(self, text: str, tokenizer: Tokenizer) -> None:
         self.text = text
-        starts: list[int] = []
-        last = -1
-        for start, end in tokenizer.spans(text):
-            # Some tokenizers count the space before a word, and may give several tokens for one character.
-            while start < end and text[start].isspace():
-                start += 1
-            start = max(start, last)
-            if end - start > _LONG_WORD:
-                starts.extend(range(start, end, _PIECE))
-            else:
-                starts.append(start)
-            last = starts[-1]
+        spans = tokenizer.spans(text)
+        plain = [start for start, end in spans if end - start <= _LONG_WORD and not text[start : start + 1].isspace()]
+        starts = plain if len(plain) == len(spans) else _starts(text, spans)
+        # A tokenizer may give several tokens for one character, and in no promised order.
+        starts.sort()
         self.starts = starts
 
     def index(self, offset: int) -> int:
@@ -42,3 +36,12 @@ class TokenRuler:
     def count(self, start: int, end: int) -> int:
         """Tokens that begin in `[start, end)`."""
         return bisect_left(self.starts, end) - bisect_left(self.starts, start)
+
+
+def _starts(text: str, spans: Sequence[tuple[int, int]]) -> list[int]:
+    starts: list[int] = []
+    for start, end in spans:
+        while start < end and text[start].isspace():  # some tokenizers count the space before a word
+            start += 1
+        starts.extend(range(start, end, _PIECE) if end - start > _LONG_WORD else (start,))
+    return starts
