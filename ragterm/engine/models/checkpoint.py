@@ -73,7 +73,7 @@ def read_embedding_checkpoint(folder: Path) -> Checkpoint:
         max_tokens=_window(encoder, config, settings),
         pooling=next(p for p in _POOLINGS if p == pooling),
         query_prompt=prompts.get("query", default),
-        document_prompt=next((prompts[n] for n in ("document", "passage", "corpus") if prompts.get(n)), default),
+        document_prompt=next((prompts[n] for n in ("document", "passage", "corpus") if n in prompts), default),
         lower_case=bool(settings.get("do_lower_case", False)),
     )
 

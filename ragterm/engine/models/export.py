@@ -120,10 +120,30 @@ def _export(weights: Weights, folder: Path, precision: Precision, kind: Kind, pr
         left_over.unlink(missing_ok=True)
     wanted: list[Precision] = ["fp32"] if precision == "fp32" else ["fp32", "int8"]
     wanted = [p for p in wanted if not _is_whole(folder / f"model.{p}.onnx")]
-    job = {"checkpoint": str(weights.path), "folder": str(folder), "kind": kind, "precisions": wanted}
+    job: dict[str, object] = {
+        "checkpoint": str(weights.path),
+        "folder": str(folder),
+        "kind": kind,
+        "precisions": wanted,
+    }
     log = folder / "export.log"
     if progress is not None:
         progress(f"Preparing {weights.name} for this machine, once")
+    failure, code = _run_child(job, log, progress)
+    if code != 0 or failure:
+        tail = log.read_text(encoding="utf-8", errors="replace").strip().splitlines() if log.exists() else []
+        reason = failure or (tail[-1] if tail else f"the exporter ended with code {code}")
+        raise ModelError(f"{weights.name} could not be prepared", reason, f"the whole report is in {log}")
+    for made in wanted:
+        part = folder / f"model.{made}.onnx.part"
+        path = folder / f"model.{made}.onnx"
+        discard(path)
+        put_in_place(part, path)
+        _note(path, sha256_of(path))
+
+
+def _run_child(job: dict[str, object], log: Path, progress: Progress | None) -> tuple[str, int]:
+    """The reason that the child gave for a failure ("" for none) and its exit code."""
     with log.open("wb") as errors:
         # -P: the current folder is the user's; a torch.py lying there must not be imported. Descriptors are explicit
         # because the app's own standard error is a terminal driver's.
@@ -138,16 +158,7 @@ def _export(weights: Weights, folder: Path, precision: Precision, kind: Kind, pr
             errors="replace",
         )
         failure = _follow(child, progress)
-    if child.returncode != 0 or failure:
-        tail = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-        reason = failure or (tail[-1] if tail else f"the exporter ended with code {child.returncode}")
-        raise ModelError(f"{weights.name} could not be prepared", reason, f"the whole report is in {log}")
-    for made in wanted:
-        part = folder / f"model.{made}.onnx.part"
-        path = folder / f"model.{made}.onnx"
-        discard(path)
-        put_in_place(part, path)
-        _note(path, sha256_of(path))
+    return failure, child.returncode
 
 
 def _follow(child: subprocess.Popen[str], progress: Progress | None) -> str:
