@@ -54,6 +54,7 @@ _BULLET = re.compile(
 _MARKER = re.compile(_INDENT + r"#{1,6}[ \t]+|" + _BULLET.pattern + "|" + _INDENT)
 _HEADING = re.compile(r"[ \t]*#{1,6}[ \t]+\S")
 _FENCE = re.compile(r"[ \t]*(?:```|~~~)")
+_ROW = re.compile(r"\t| \| |\S {3,}\S")  # cells stand apart by a tab, a bar or wide space, as in tables of PDF and DOCX
 _RULE = re.compile(r"[ \t]*(?:=|-|\*|_|~)(?:[ \t]*+(?:=|-|\*|_|~)){2,}+[ \t]*+$")
 _WORD = re.compile(r"[^\W_]")
 _NEXT = re.compile(r"\s*[\"'“‘«‹(\[{*_`¿¡]*(\S+)")
@@ -96,7 +97,7 @@ def _units(text: str) -> Iterator[tuple[int, int, bool]]:
             fenced = not fenced
             special = True
         else:
-            special = fenced or not bare or bare[0] == "|" or "\t" in bare or _RULE.match(line) is not None
+            special = bool(fenced or not bare or bare[0] == "|" or _ROW.search(bare) or _RULE.match(line))
         if special or _HEADING.match(line):
             if open_start is not None:
                 yield open_start, open_end, False
