@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     FloatArray = NDArray[np.float32]
 
-WEIGHTS = {"cosine": 4.5, "maxsim": 1.4, "overlap": 7.3, "cue": 0.65, "passage": 21.0, "rank": 0.45}
+WEIGHTS = {"maxsim_before": 0.0, "overlap_before": 0.0, "news": 0.0, "cosine": 4.5, "maxsim": 1.4, "overlap": 7.3, "cue": 0.65, "passage": 21.0, "rank": 0.45}
 _SHORTLIST = 24
 """Sentences that are embedded one by one: the best by the other signals. The rest cannot win any more."""
 
@@ -58,6 +58,11 @@ _NUMBER = re.compile(
     r"\d|\b(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|dozen|hundred|thousand|million|billion|half|third|quarter|twice|once)\b",
     re.IGNORECASE,
 )
+_ROW = re.compile(r"\t| \| |\S {3,}\S")
+_LIST_MARK = re.compile(r"[ \t]*[-*+•]")
+_RUNNING_LINE = re.compile(r"\b(?:page|seite) \d+ (?:of|von) \d+\b", re.IGNORECASE)
+_NUMBERING = re.compile(r"^(?:\d+(?:\.\d+)*|[A-Z])[.)]?\s+")
+_HEADING_WORDS = 8
 _NAME = re.compile(r"(?<=[a-z,;)] )[A-Z][\w'’-]+|^[A-Z]\w+ [A-Z]")
 _ASKS_DATE = re.compile(r"\bwhen\b|\b(?:what|which) (?:year|date|day|month|century|decade|time)\b", re.IGNORECASE)
 _ASKS_NUMBER = re.compile(
@@ -66,6 +71,9 @@ _ASKS_NUMBER = re.compile(
     re.IGNORECASE,
 )
 _ASKS_NAME = re.compile(r"\bwho(?:m|se)?\b|\bwhere\b|\b(?:city|country|state|place)\b", re.IGNORECASE)
+
+
+_STOP_STEMS: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,12 +112,14 @@ class Judged:
 @dataclass(frozen=True, slots=True)
 class _Place:
     """A sentence before it is scored. `lead` is the start of the text that its words are read from: a question just
-    before it, as in a list of questions and answers, belongs to it."""
+    before it, as in a list of questions and answers, belongs to it. `before` is the unit that precedes it: a sentence,
+    a heading, the head of its table."""
 
     passage: int
     start: int
     end: int
     lead: int
+    before: tuple[int, int]
 
 
 def judge(question: str, passages: Sequence[Passage], embedder: Embedder) -> Judged:
@@ -137,6 +147,10 @@ def judge(question: str, passages: Sequence[Passage], embedder: Embedder) -> Jud
         n = place.passage
         inside = (token_starts[n] >= place.lead) & (token_ends[n] <= place.end)
         near = similarity[n][:, inside]
+        preceding = (token_starts[n] >= place.before[0]) & (token_ends[n] <= place.before[1])
+        by = similarity[n][:, preceding | inside]
+        has_before = _stems(passages[n].chunk.text[slice(*place.before)])
+        new = _stems(passages[n].chunk.text[place.start : place.end]) - set(wanted) - _STOP_STEMS
         signals.append(
             {
                 "cosine": 0.0,
@@ -145,6 +159,9 @@ def judge(question: str, passages: Sequence[Passage], embedder: Embedder) -> Jud
                 "cue": cue(question, passages[n].chunk.text[place.start : place.end]),
                 "passage": passage_maxsim[n],
                 "rank": 1 / (n + 1),
+                "maxsim_before": float(by.max(axis=1).mean()) if by.size else 0.0,
+                "overlap_before": sum(rarity[w] for w in wanted if w in has_before) / whole,
+                "news": min(len(new), 4) / 4,
             }
         )
     first = np.array([_score(s) + WEIGHTS["cosine"] * s["maxsim"] for s in signals])
@@ -172,26 +189,44 @@ def _places(passages: Sequence[Passage]) -> list[_Place]:
     seen_spans: dict[str, list[tuple[int, int]]] = {}
     for number, passage in enumerate(passages):
         chunk = passage.chunk
-        headings = {_plain(h) for h in (*chunk.section, passage.title)}
+        titles = {_plain(h) for h in (*chunk.section, passage.title)}
         lead: int | None = None
+        before = (0, 0)
         for start, end in sentence_spans(chunk.text):
             text = chunk.text[start:end]
-            if text.rstrip("*_ ").endswith("?"):
-                lead = start
-                continue
-            line = chunk.text.rfind("\n", 0, start) + 1
-            if _plain(text) in headings or chunk.text[line:start].lstrip().startswith("#"):
-                continue
-            spans = seen_spans.setdefault(chunk.document_id, [])
-            here = (chunk.start + start, chunk.start + end)
-            # A chunk repeats the end of the one before it.
-            repeated = any(min(here[1], e) - max(here[0], s) > 0.5 * (end - start) for s, e in spans)
-            if not repeated and _plain(text) not in seen_words:
-                places.append(_Place(number, start, end, start if lead is None else lead))
-                spans.append(here)
-                seen_words.add(_plain(text))
-            lead = None
+            asks = text.rstrip("*_ ").endswith("?")
+            if not asks and not _plain(text) in titles and not is_heading(chunk.text, start, end):
+                spans = seen_spans.setdefault(chunk.document_id, [])
+                here = (chunk.start + start, chunk.start + end)
+                # A chunk repeats the end of the one before it.
+                repeated = any(min(here[1], e) - max(here[0], s) > 0.5 * (end - start) for s, e in spans)
+                if not repeated and _plain(text) not in seen_words:
+                    places.append(_Place(number, start, end, start if lead is None else lead, before))
+                    spans.append(here)
+                    seen_words.add(_plain(text))
+            lead = start if asks else None
+            before = (start, end)
     return places
+
+
+def is_heading(text: str, start: int, end: int) -> bool:
+    """Whether the sentence `text[start:end]` is a heading or a page's running line: marked with "#", or short, without
+    closing punctuation or figures, between blank lines."""
+    line_start = text.rfind("\n", 0, start) + 1
+    line_end = text.find("\n", end)
+    line_end = len(text) if line_end < 0 else line_end
+    if text[line_start:start].lstrip().startswith("#"):
+        return True
+    above = line_start == 0 or text[:line_start].endswith("\n\n")
+    row = _ROW.search(text, line_start, line_end) is not None
+    below = row or text[line_end : line_end + 2] in ("\n\n", "\n", "")
+    if not (above and below) or _LIST_MARK.match(text, line_start, start):
+        return False
+    sentence = text[start:end]
+    if _RUNNING_LINE.search(sentence):
+        return True
+    bare = _NUMBERING.sub("", sentence)
+    return (row or len(bare.split()) <= _HEADING_WORDS) and not re.search(r"\d", bare) and bare[-1:] not in ".!?;,…"
 
 
 def _token_places(
