@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from support.corpus import sample_home  # noqa: F401 (a fixture)
 
 from ragterm.cli.main import main
 

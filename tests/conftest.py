@@ -1,0 +1,27 @@
+"""What holds for every test: no state, cache or language model of the person who runs them is touched."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+pytest_plugins = ["support.corpus"]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # Workers inherit the environment, so the export of the model and the compiled kernels are made once for all of them, and
+    # kept beside pytest's own cache for the next run.
+    if getattr(config, "cache", None) is not None:  # absent with `-p no:cacheprovider`
+        os.environ.setdefault("RAGTERM_CACHE", str(config.cache.mkdir("ragterm")))
+    os.environ["OLLAMA_HOST"] = "127.0.0.1:1"
+    os.environ.pop("RAGTERM_HOME", None)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if os.environ.get("RAGTERM_TEST_DATA"):
+        return
+    skip = pytest.mark.skip(reason="RAGTERM_TEST_DATA names no folder of test data")
+    for item in items:
+        if item.get_closest_marker("data"):
+            item.add_marker(skip)
