@@ -481,6 +481,37 @@ def test_it_follows_the_text_only_while_the_reader_is_at_the_end() -> None:
     run(steps, size=(100, 24))
 
 
+def test_a_change_of_width_keeps_the_place_and_does_not_make_all_lines_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ragterm.ui.widgets.conversation.CATCH_UP", 0.0)
+
+    async def steps(app: PaneApp, pilot: Pilot[Any]) -> None:
+        conversation = app.pane.conversation
+        for number in range(40):
+            found = traces.trace(question=f"question {number}?")
+            conversation.add(Exchange(number, found.question, "done", trace=found))
+        await pilot.pause()
+        conversation.scroll_to(y=conversation._starts[10], animate=False)
+        await pilot.pause()
+        made: list[int] = []
+        real = Exchange.lines
+
+        def lines(self: Exchange, width: int) -> Any:
+            if not self.made_for(width):
+                made.append(self.number)
+            return real(self, width)
+
+        monkeypatch.setattr(Exchange, "lines", lines)
+        conversation.styles.width = 70
+        await until(pilot, lambda: conversation.size.width < 75)
+        await until(pilot, lambda: not conversation._stale and conversation._catching_up is None)
+        assert made[0] in (10, 11) and len(made) == 40
+        top = conversation.scroll_offset.y
+        assert conversation.lines[top].content.plain == "▌ question 10?"
+        assert all(line.content.cell_length <= 70 for line in conversation.lines)
+
+    run(steps, size=(110, 24))
+
+
 def test_scrollback_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ragterm.ui.widgets.conversation.MAX_EXCHANGES", 3)
 

@@ -68,6 +68,14 @@ class Exchange:
             self._kept = (key, exchange_lines(self, width))
         return self._kept[1]
 
+    def made_for(self, width: int) -> bool:
+        """Whether `lines(width)` costs nothing."""
+        return self._kept is not None and self._kept[0] == (width, self.version)
+
+    def stale_lines(self) -> list[Line]:
+        """The lines as they were last made, for another width perhaps."""
+        return self._kept[1] if self._kept is not None else []
+
     def stream(self, width: int) -> MarkdownStream:
         if self._stream is None or self._stream.width != width:
             self._stream = MarkdownStream(width)
@@ -132,7 +140,8 @@ def answer_lines(exchange: Exchange, width: int) -> list[Content]:
         body.extend(nearest_lines(trace, width, exchange.number))
     about = about_line(answer, trace)
     if about:
-        body.append(Content(""))
+        if body:
+            body.append(Content(""))
         body.extend(about.wrap(width))
     return body
 

@@ -6,6 +6,7 @@ until the reader moves. Scrollback is bounded: the oldest exchanges leave it (th
 
 from __future__ import annotations
 
+import time
 from bisect import bisect_right
 from typing import ClassVar
 
@@ -13,6 +14,7 @@ from textual import events
 from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.message import Message
+from textual.timer import Timer
 
 from ragterm.ui.widgets.answer import Exchange
 from ragterm.ui.widgets.citation import MUTED
@@ -22,6 +24,8 @@ MAX_EXCHANGES = 100
 MAX_LINES = 20_000
 FRAME = 1 / 15
 """Seconds between two drawings of a text that streams in."""
+CATCH_UP = 0.01
+"""Seconds at a time for what is out of view: the loop must not wait."""
 
 
 class Conversation(LineView):
@@ -59,6 +63,8 @@ class Conversation(LineView):
         self.welcome: list[Line] = []
         self.dropped = 0
         self._starts: list[int] = []
+        self._stale: list[Exchange] = []
+        self._catching_up: Timer | None = None
         self._selected: int | None = None
         self._pending = False
         self._following = True
@@ -72,11 +78,49 @@ class Conversation(LineView):
         if self.dropped:
             said = f"{self.dropped} earlier question{'s' * (self.dropped != 1)}: see the history in the Inspector"
             lines += [Line(Content.styled(said, MUTED)), Line(Content(""))]
-        self._starts = []
-        for exchange in self.exchanges:
+        in_view = self._in_view()
+        self._starts, self._stale = [], []
+        for number, exchange in enumerate(self.exchanges):
             self._starts.append(len(lines))
-            lines.extend(exchange.lines(width))
+            if number in in_view or not exchange.stale_lines() or exchange.under_way or exchange.made_for(width):
+                lines.extend(exchange.lines(width))
+            else:
+                lines.extend(exchange.stale_lines())
+                self._stale.append(exchange)
+        if self._stale and self._catching_up is None:
+            self._catching_up = self.set_timer(FRAME / 4, self._catch_up)
         return lines
+
+    def _in_view(self) -> range:
+        """The numbers of the exchanges that can be seen, by the last layout; of the last ones where there is none."""
+        if len(self._starts) != len(self.exchanges):
+            return range(max(0, len(self.exchanges) - 3), len(self.exchanges))
+        top = self.scroll_offset.y
+        return range(self.exchange_at(top), self.exchange_at(top + self.size.height) + 1)
+
+    def _catch_up(self) -> None:
+        """After a change of width: make the lines of what is out of view bit by bit, the latest first, the view staying where it is."""
+        self._catching_up = None
+        until = time.perf_counter() + CATCH_UP
+        while self._stale:
+            self._stale.pop().lines(self._made_at)
+            if time.perf_counter() >= until:
+                break
+        self.relayout()
+
+    def relayout(self) -> None:
+        """As ever, but the line at the top of the view stays there when lines above it become more or fewer."""
+        if self._following or not self._starts:
+            super().relayout()
+            if self._following and self.exchanges:
+                self.scroll_to(y=self.max_scroll_y, animate=False, force=True)
+            return
+        top = self.scroll_offset.y
+        number = self.exchange_at(top)
+        within = top - self._starts[number]
+        super().relayout()
+        if number < len(self._starts) and self._starts[number] + within != top:
+            self.scroll_to(y=self._starts[number] + within, animate=False, force=True)
 
     def make_welcome(self, width: int) -> list[Line]:
         """What an empty conversation says; `ChatPane` knows."""
@@ -95,6 +139,7 @@ class Conversation(LineView):
 
     def clear(self) -> None:
         self.exchanges.clear()
+        self._starts, self._stale, self._following = [], [], True
         self.dropped = 0
         self._selected = None
         self.spot = ""
@@ -110,10 +155,8 @@ class Conversation(LineView):
 
     def show_changes(self) -> None:
         self._pending = False
-        at_end = self._following or self.is_vertical_scroll_end
+        self._following = self._following or self.is_vertical_scroll_end
         self.relayout()
-        if at_end:
-            self.scroll_to(y=self.max_scroll_y, animate=False, force=True)
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         super().watch_scroll_y(old_value, new_value)

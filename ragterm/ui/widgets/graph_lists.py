@@ -87,7 +87,8 @@ def note(summary: GraphSummary) -> list[Content]:
     if not summary.nodes:
         return [styled("No graph yet: it grows while documents are ingested.", MUTED)]
     if not summary.ready:
-        return [styled("The graph is being built; questions are answered by exact scan meanwhile.", "$text-warning")]
+        waiting = styled("The graph is being built; questions are answered by exact scan meanwhile.", "$text-warning")
+        return [waiting, styled(f" {line(summary.note)}" if summary.note else "", MUTED)]
     parts: list[Content] = []
     if summary.answers_queries:
         parts.append(styled("Questions are answered by this graph. ", "bold"))
@@ -101,8 +102,8 @@ def note(summary: GraphSummary) -> list[Content]:
     if summary.deleted:
         built += f", {summary.deleted:,} deleted"
     if summary.bytes:
-        built += f", {summary.bytes / 1e6:.1f} MB"
-    if summary.note:
+        built += f", {summary.bytes / 1e6:,.1f} MB" if summary.bytes >= 1e6 else f", {summary.bytes / 1e3:,.0f} kB"
+    if summary.note and summary.answers_queries:  # else it says once more that an exact scan answers
         parts.append(styled(f" {line(summary.note)}", MUTED))
     parts.append(styled(built + ".", MUTED))
     return parts
@@ -174,6 +175,8 @@ def walk_summary(walk: Walk) -> Content:
     parts.append(styled(f"ef {walk.ef}", MUTED))
     if 0 < walk.distances_computed < walk.nodes:
         parts.append(styled(f"{walk.nodes / walk.distances_computed:.1f} times fewer than a full scan", MUTED))
+    elif walk.steps:
+        parts.append(styled("no fewer than a full scan: so few chunks need no graph", MUTED))
     return Content.styled(" · ", MUTED).join(parts)
 
 

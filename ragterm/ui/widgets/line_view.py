@@ -100,6 +100,7 @@ class LineView(ScrollView, can_focus=True):
         self.spot = ""
         self._hovered = ""
         self._strips: dict[int, Strip] = {}
+        self._spots: list[tuple[int, str]] | None = None
         self._made_at = -1
 
     # --- What subclasses say ------------------------------------------------------------------------------------------------
@@ -118,6 +119,7 @@ class LineView(ScrollView, can_focus=True):
         self._made_at = width
         self.lines = self.make_lines(width)
         self._strips.clear()
+        self._spots = None
         self.virtual_size = Size(width, len(self.lines))
         self.refresh()
 
@@ -182,14 +184,14 @@ class LineView(ScrollView, can_focus=True):
 
     def all_spots(self) -> list[tuple[int, str]]:
         """(line, name) of every spot, top to bottom, each name once."""
-        seen: set[str] = set()
-        found = []
-        for index, line in enumerate(self.lines):
-            for _, _, name in spots_of(line.content):
-                if name not in seen:
-                    seen.add(name)
-                    found.append((index, name))
-        return found
+        if self._spots is None:
+            first: dict[str, int] = {}
+            for index, line in enumerate(self.lines):
+                if any(isinstance(s.style, Style) for s in line.content.spans):
+                    for _, _, name in spots_of(line.content):
+                        first.setdefault(name, index)
+            self._spots = [(index, name) for name, index in first.items()]
+        return self._spots
 
     def go_to_spot(self, name: str) -> None:
         """Put the keyboard on a spot ("" leaves) and bring it into view."""

@@ -1,0 +1,86 @@
+"""What Chat, Inspector and Layers look like: a few stable screens, small and large, dark, light and in the terminal's own colours.
+
+After a wanted change look at the report, then: pytest tests/ui/test_pane_snapshots.py --snapshot-update
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from support import traces
+from support.pane_app import PaneApp
+from textual.pilot import Pilot
+
+from ragterm.ui import messages
+from ragterm.ui.panes.chat import ChatPane
+from ragterm.ui.panes.inspector import InspectorPane
+from ragterm.ui.panes.layers import LayersPane
+
+
+async def until(pilot: Pilot[Any], condition: Callable[[], bool]) -> None:
+    for _ in range(200):
+        await pilot.pause()
+        if condition():
+            await pilot.pause()
+            return
+        await asyncio.sleep(0.02)
+    raise AssertionError("it did not happen")
+
+
+async def answered(pilot: Pilot[Any]) -> None:
+    pane: ChatPane = pilot.app.pane  # type: ignore[attr-defined]
+    pane.prompt.cursor_blink = False
+    pane.prompt.replace_text(traces.QUESTION)
+    await pilot.press("enter")
+    await until(pilot, lambda: bool(pane.conversation.exchanges) and pane.conversation.exchanges[-1].state == "done")
+    await until(pilot, lambda: not pane.conversation._pending)
+    await pilot.press("escape", "tab")
+    await pilot.pause()
+
+
+async def inspected(pilot: Pilot[Any], *keys: str) -> None:
+    pane: InspectorPane = pilot.app.pane  # type: ignore[attr-defined]
+    pilot.app.bridge.publish(messages.TraceShown(traces.trace()))  # type: ignore[attr-defined]
+    await until(pilot, lambda: pane.trace is not None and bool(pane.rerankers))
+    pane.table.focus()
+    await pilot.press(*keys)
+    await pilot.pause()
+
+
+async def walked(pilot: Pilot[Any], *keys: str) -> None:
+    pane: LayersPane = pilot.app.pane  # type: ignore[attr-defined]
+    pilot.app.bridge.publish(messages.TraceShown(traces.trace()))  # type: ignore[attr-defined]
+    await until(pilot, lambda: pane.walk is not None and pane.map._canvas is not None and pane.node.found is not None)
+    await pilot.press(*keys)
+    await until(pilot, lambda: pane.node.found is not None)
+
+
+@pytest.mark.parametrize(("size", "theme"), [((80, 24), "ragterm"), ((120, 36), "paper"), ((100, 30), "terminal")])
+def test_an_answer(snap_compare: Any, size: tuple[int, int], theme: str) -> None:
+    assert snap_compare(PaneApp(ChatPane, theme=theme), terminal_size=size, run_before=answered)
+
+
+@pytest.mark.parametrize("size", [(80, 24), (160, 40)])
+def test_the_candidates(snap_compare: Any, size: tuple[int, int]) -> None:
+    async def run_before(pilot: Pilot[Any]) -> None:
+        await inspected(pilot, "down", "down")
+
+    assert snap_compare(PaneApp(InspectorPane), terminal_size=size, run_before=run_before)
+
+
+def test_before_and_after_reranking(snap_compare: Any) -> None:
+    async def run_before(pilot: Pilot[Any]) -> None:
+        await inspected(pilot, "b", "down", "down", "down")
+
+    assert snap_compare(PaneApp(InspectorPane), terminal_size=(130, 36), run_before=run_before)
+
+
+@pytest.mark.parametrize("size", [(80, 24), (150, 44)])
+def test_the_walk(snap_compare: Any, size: tuple[int, int]) -> None:
+    async def run_before(pilot: Pilot[Any]) -> None:
+        await walked(pilot)
+
+    assert snap_compare(PaneApp(LayersPane), terminal_size=size, run_before=run_before)
