@@ -1,7 +1,7 @@
 """Where a cited span stands: page and section of the very span, from the blocks of its document.
 
-A chunk may cover several short sections and two pages; a citation is one sentence, and a reader who turns to the page must
-find it there.
+A chunk may cover several short sections and two pages; a citation is one sentence, and a reader who turns to the page
+must find it there.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from ragterm.engine.types.documents import Block
 def with_places(answer: Answer, blocks_of: Callable[[str, str], Sequence[Block]]) -> Answer:
     """`answer` with each citation's page and section taken from the block its span begins in.
 
-    `blocks_of(document id, content hash)` gives a version's blocks, empty when that version is gone: the chunk's own page and
-    section stay then.
+    `blocks_of(document id, content hash)` gives a version's blocks, empty when that version is gone: the chunk's own
+    page and section stay then.
     """
     return replace(
         answer,

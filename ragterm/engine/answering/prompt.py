@@ -23,6 +23,7 @@ NO_ANSWER = "The documents do not answer this question."
 MAX_TURNS = 4
 _TURN_CHARACTERS = 1200
 _TITLE_CHARACTERS = 160
+_LONG_WORD = 12
 _MESSAGE_TOKENS = 12
 """What a chat template adds around a message."""
 
@@ -50,15 +51,15 @@ _OLD_MARKER = re.compile(r"[ \t]*(?:\[\d{1,3}\])+")
 def estimate_tokens(text: str) -> int:
     """An upper estimate of the tokens of `text` for any current language model's tokenizer.
 
-    Counts a token for each started four letters of a Latin word, for each digit, line end and sign, and two for a
-    character beyond the Latin, Greek and Cyrillic blocks (a byte-level tokenizer may split it). English comes out
-    about a third too high.
+    Counts a token for each started four letters of a Latin word (two in a very long one, which no vocabulary holds),
+    for each digit, line end and sign, and two for a character beyond the Latin, Greek and Cyrillic blocks (a
+    byte-level tokenizer may split it). English comes out about a third too high.
     """
     total = 0
     for match in _WORDS.finditer(text):
         piece = match.group()
         if piece[0].isascii():
-            total += -(-len(piece) // 4)
+            total += -(-len(piece) // (4 if len(piece) <= _LONG_WORD else 2))
         else:
             total += 1 if piece < "\u0590" else 2
     return total

@@ -30,7 +30,7 @@ _VERBATIM_WORDS = 3
 """A shorter claim ("Yes.") stands verbatim in almost any text."""
 
 _NUMBER = re.compile(r"(?<![\w.])\d+(?:[.,]\d+)*")
-_NAME = re.compile(r"(?<![.!?:\n\w] )(?<!^)(?<![\w*_\"“(])[A-Z][\w'’&-]*[A-Za-z0-9]")
+_NAME = re.compile(r"(?<![.!?:\n] )(?<!^)(?<![\w*_\"“(\n])[A-Z][\w'’&-]*[A-Za-z0-9]")
 _WORD = re.compile(r"[^\W_]+")
 _NEGATION = re.compile(r"\b(?:not|no|never|none|neither|nor|without|cannot)\b|n['’]t\b", re.IGNORECASE)
 _COUNT_WORDS = {
