@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields, is_dataclass
-from functools import cache
+from functools import cache, partial
 from types import UnionType
 from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
@@ -42,9 +42,14 @@ def to_json(value: Any) -> str:
 def from_json(type_: type[T], text: str) -> T:
     """Raises StoreError when the text is not a `type_`."""
     try:
-        return cast(T, _decoder(cast(Any, type_))(json.loads(text)))
+        return cast(T, _dataclass_decoder_of(cast(Any, type_))(json.loads(text)))
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise StoreError(f"A stored {type_.__name__.lower()} cannot be read", str(error), "delete it") from error
+
+
+@cache
+def _dataclass_decoder_of(type_: Any) -> _Decoder:
+    return _dataclass_decoder(type_)
 
 
 def _plain(value: Any) -> Any:
@@ -65,38 +70,53 @@ def _names(type_: Any) -> tuple[str, ...]:
 
 
 @cache
-def _decoder(type_: Any) -> _Decoder:
+def _decoder(type_: Any) -> _Decoder | None:
+    """None where the value is taken as JSON gives it: most fields, so a call for each of them would be most of the work."""
     origin, arguments = get_origin(type_), get_args(type_)
     if is_dataclass(type_):
-        return _dataclass_decoder(type_)
+        return _dataclass_decoder_of(cast(Any, type_))
     if origin in (Union, UnionType):
-        (inner,) = (a for a in arguments if a is not type(None))
-        decode_inner = _decoder(inner)
-        return lambda value: None if value is None else decode_inner(value)
+        (inner,) = (_decoder(a) for a in arguments if a is not type(None))
+        return None if inner is None else partial(_optional, inner)
     if origin is tuple:
-        if len(arguments) == 2 and arguments[1] is Ellipsis:
-            decode_one = _decoder(arguments[0])
-            return lambda value: tuple([decode_one(one) for one in value])
-        decoders = [_decoder(a) for a in arguments]
-        return lambda value: tuple([decode(one) for decode, one in zip(decoders, value, strict=True)])
+        return _tuple_decoder(arguments)
     if origin is not None and origin is not Literal and issubclass(origin, Mapping):
-        decode_value = _decoder(arguments[1])
-        return lambda value: {key: decode_value(one) for key, one in value.items()}
-    if type_ is float:
-        return float
-    return lambda value: value
+        inner = _decoder(arguments[1])
+        return None if inner is None else partial(_mapping, inner)
+    return float if type_ is float else None
+
+
+def _optional(decode: _Decoder, value: Any) -> Any:
+    return None if value is None else decode(value)
+
+
+def _mapping(decode: _Decoder, value: Any) -> Any:
+    return {key: decode(one) for key, one in value.items()}
+
+
+def _tuple_decoder(arguments: tuple[Any, ...]) -> _Decoder:
+    if len(arguments) == 2 and arguments[1] is Ellipsis:
+        one = _decoder(arguments[0])
+        return tuple if one is None else lambda value: tuple([one(v) for v in value])
+    decoders = [_decoder(a) for a in arguments]
+    return lambda value: tuple([v if decode is None else decode(v) for decode, v in zip(decoders, value, strict=True)])
 
 
 def _dataclass_decoder(type_: Any) -> _Decoder:
     hints = get_type_hints(type_)
-    decoders = {f.name: _decoder(hints[f.name]) for f in fields(type_)}
+    names = {f.name for f in fields(type_)}
+    decoders = {name: decode for name in names if (decode := _decoder(hints[name])) is not None}
     required = {f.name for f in fields(type_) if f.default is MISSING and f.default_factory is MISSING}
 
-    def decode(value: Any) -> Any:
+    def decode_fields(value: Any) -> Any:
         if not isinstance(value, dict):
             raise ValueError(f"{type_.__name__} expected, found {type(value).__name__}")
         if missing := required - value.keys():
             raise ValueError(f"{type_.__name__} without {', '.join(sorted(missing))}")
-        return type_(**{name: decoders[name](one) for name, one in value.items() if name in decoders})
+        known = {name: one for name, one in value.items() if name in names}
+        for name, decode_field in decoders.items():
+            if name in known:
+                known[name] = decode_field(known[name])
+        return type_(**known)
 
-    return decode
+    return decode_fields
