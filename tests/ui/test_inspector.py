@@ -14,7 +14,7 @@ from textual.pilot import Pilot
 
 from ragterm.engine.types.answers import AnswerReady
 from ragterm.engine.types.errors import ModelError
-from ragterm.engine.types.tracing import Candidate, RetrievalSettings, StageScore, Trace
+from ragterm.engine.types.tracing import Candidate, RetrievalSettings, StageScore, StageTiming, Trace
 from ragterm.ui import messages
 from ragterm.ui.panes.inspector import InspectorPane, changed, following, settings_line
 from ragterm.ui.safe_text import plain
@@ -164,6 +164,13 @@ def test_times_are_bars_on_one_scale_with_their_detail() -> None:
     rerank = next(line for line in lines if line.startswith("rerank"))
     assert "2.3 s" in write and "118 tokens, 51 a second" in write
     assert write.count("█") == 24 and 0 < rerank.count("█") <= 2
+
+
+def test_the_time_to_the_first_token_is_not_counted_twice() -> None:
+    found = traces.trace()
+    twice = replace(found, timings=(*found.timings, StageTiming("first token", 900.0)))
+    assert timing_lines(twice, 100)[0] == timing_lines(found, 100)[0]
+    assert any("first token" in line.plain for line in timing_lines(twice, 100))
 
 
 @pytest.mark.parametrize("width", [20, 40, 90])

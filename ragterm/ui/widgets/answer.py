@@ -154,7 +154,7 @@ def about_line(answer: Answer, trace: Trace) -> Content:
     parts.append(styled(line(answer.llm), MUTED))
     if used:
         parts.append(styled(f"{used} passage{'s' * (used != 1)} read", MUTED))
-    if total := sum(t.ms for t in trace.timings):
+    if total := total_ms(trace):
         parts.append(styled(milliseconds(total), MUTED))
     if answer.removed_markers:
         invented = " ".join(f"[{m}]" for m in answer.removed_markers)
@@ -275,6 +275,11 @@ def answer_as_text(exchange: Exchange) -> str:
             quote = " ".join(plain(one.quote).split())
             parts.append(f'[{one.marker}] {line(one.path or one.document_title)}{page}: "{quote}" ({one.verdict})')
     return "\n".join(parts)
+
+
+def total_ms(trace: Trace) -> float:
+    """How long all of it took: the time to the first token is a part of the writing, not a step beside it."""
+    return sum(t.ms for t in trace.timings if t.name != "first token")
 
 
 def milliseconds(ms: float) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from textual.content import Content
 
 from ragterm.ui.safe_text import line, shorten
-from ragterm.ui.widgets.answer import milliseconds
+from ragterm.ui.widgets.answer import milliseconds, total_ms
 from ragterm.ui.widgets.braille import bar
 from ragterm.ui.widgets.citation import MUTED, candidate_place
 from ragterm.ui.widgets.line_view import Line, LineView, styled
@@ -117,7 +117,7 @@ class Timings(LineView):
 
 
 def timing_lines(trace: Trace, width: int) -> list[Content]:
-    total = sum(t.ms for t in trace.timings)
+    total = total_ms(trace)
     lines = [Content.assemble(styled("time ", "bold"), styled(milliseconds(total), "bold"), styled(" in all", MUTED))]
     name_width = min(15, max((len(line(t.name)) for t in trace.timings), default=4))
     room = width - name_width - 11
@@ -151,7 +151,7 @@ def origin_line(trace: Trace) -> Content:
 
 def timing_summary(trace: Trace) -> Content:
     """One line, longest first: "2.5 s: write 2.3 s · rerank 164 ms · …"."""
-    total = milliseconds(sum(t.ms for t in trace.timings))
+    total = milliseconds(total_ms(trace))
     steps = sorted(trace.timings, key=lambda t: -t.ms)
     parts = [styled(f"{line(t.name)} {milliseconds(t.ms)}", MUTED) for t in steps]
     return Content.assemble(styled(f"{total}: ", "bold"), Content.styled(" · ", MUTED).join(parts))
