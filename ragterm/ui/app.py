@@ -70,6 +70,7 @@ class RagtermApp(ThemeChoice, Offers, App[None], inherit_bindings=False):
         self.collection_names: tuple[str, ...] = ()
         self.limit: tuple[str, ...] | None = None
         self._interrupted = 0.0
+        self._mounting = asyncio.Lock()
         self._unknown_keys: list[str] = []
         self.switcher = ContentSwitcher(import_pane(self.first)(bridge), id="panes", initial=self.first)
         self.start_theme()
@@ -115,13 +116,14 @@ class RagtermApp(ThemeChoice, Offers, App[None], inherit_bindings=False):
         return self.switcher.query_one(f"#{self.switcher.current}", Pane)
 
     async def ensure_pane(self, name: str) -> Pane:
-        """The pane, made and mounted when it is first wanted."""
-        for child in self.switcher.children:
-            if child.id == name and isinstance(child, Pane):
-                return child
-        pane = import_pane(name)(self.bridge)
-        await self.switcher.add_content(pane, id=name)
-        return pane
+        """The pane, made and mounted when it is first wanted. Two may want it at once: the second waits until it is whole."""
+        async with self._mounting:
+            for child in self.switcher.children:
+                if child.id == name and isinstance(child, Pane):
+                    return child
+            pane = import_pane(name)(self.bridge)
+            await self.switcher.add_content(pane, id=name)
+            return pane
 
     async def show_pane(self, name: str) -> None:
         pane = await self.ensure_pane(name)

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
+_THREADS = "ragterm-"
 
 
 def open_engine(home: Path | None, settings: Settings | None) -> Engine:
@@ -117,7 +118,7 @@ class Bridge:
             if not loop.is_closed():
                 loop.call_soon_threadsafe(settle, result, error)
 
-        threading.Thread(target=run, name="ragterm-request", daemon=True).start()
+        threading.Thread(target=run, name=f"{_THREADS}request", daemon=True).start()
         return await future
 
     def engine(self) -> Any:
@@ -369,6 +370,11 @@ class Bridge:
         if self._opened is not None:
             self._opened.close()
 
+    @property
+    def working(self) -> bool:
+        """Is a thread of the bridge still at work? (A model that loads cannot be interrupted.)"""
+        return any(thread.name.startswith(_THREADS) and thread.is_alive() for thread in threading.enumerate())
+
     def _start(self, name: str, work: Callable[[], None]) -> threading.Thread:
         def run() -> None:
             try:
@@ -377,6 +383,6 @@ class Bridge:
                 logger.exception("%s failed", name)
                 self.publish(messages.WorkBroke(name, error))
 
-        thread = threading.Thread(target=run, name=f"ragterm-{name}", daemon=True)
+        thread = threading.Thread(target=run, name=f"{_THREADS}{name}", daemon=True)
         thread.start()
         return thread

@@ -42,13 +42,25 @@ def run_app(paths: Sequence[str] = (), home: Path | None = None, *, settings: Se
             app.run()
         finally:
             bridge.close()
-    if app.return_code:
+    code = app.return_code or 0
+    if code:
         failure = getattr(app, "_exception", None)
         print(
             f"ragterm stopped: {type(failure).__name__}: {failure}" if failure else "ragterm stopped", file=sys.stderr
         )
         print(f"what happened is in {log}", file=sys.stderr)
-    return app.return_code or 0
+    if bridge.working:
+        leave_now(code)
+    return code
+
+
+def leave_now(code: int) -> None:
+    """End the process without tearing the interpreter down: a thread inside a native library (a model that loads) would
+    call `std::terminate` on its way, and the last thing on the screen would be "Aborted". Everything is on disk by now."""
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def prepare_log(home: Path) -> Path:

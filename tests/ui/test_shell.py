@@ -28,6 +28,18 @@ async def test_panes_are_switched_from_anywhere(keys: tuple[str, ...]) -> None:
             assert app.top.active == name
 
 
+async def test_a_pane_that_is_wanted_while_it_is_being_made_is_shown_when_it_is_whole() -> None:
+    import asyncio
+
+    app = make_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await asyncio.gather(
+            *(app.ensure_pane("chat") for _ in range(2)), app.show_pane("chat"), app.show_pane("layers")
+        )
+        await until(pilot, lambda: len(app.switcher.children) == 4)
+        assert app.switcher.current == "layers"
+
+
 async def test_digits_switch_panes_but_not_while_typing() -> None:
     app = make_app()
     async with running(app) as pilot:
