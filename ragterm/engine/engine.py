@@ -167,10 +167,13 @@ class Engine:
         opened = self._shelf.get(collection)
         return self._ingested(opened, reingest(ids, opened.ingest_rooms(), self.settings, on_progress, control))
 
-    @staticmethod
-    def _ingested(opened: OpenCollection, report: IngestReport) -> IngestReport:
+    def _ingested(self, opened: OpenCollection, report: IngestReport) -> IngestReport:
+        from ragterm.engine.documents.language import collection_warning
+
         opened.save_indexes(build_graph=True)
-        return report
+        rows = opened.store.documents.rows() if report.chunks else []
+        warning = collection_warning(rows, self.settings.embedding.model)
+        return replace(report, warnings=(*report.warnings, warning)) if warning else report
 
     # Documents
 

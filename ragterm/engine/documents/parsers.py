@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ragterm.engine.documents.clean import canonical
+from ragterm.engine.documents.language import LANGUAGE_WARNING, looks_foreign
 from ragterm.engine.documents.sources import kind_of
 from ragterm.engine.types.errors import ParseError
 
@@ -45,7 +46,7 @@ def parse_file(path: Path) -> ParsedDocument:
             "Empty file", "the file has no content (0 bytes)", "nothing to do, or restore the file", stage="read"
         )
     try:
-        return _parse(data, path, _by_content(data, kind))
+        return _with_language(_parse(data, path, _by_content(data, kind)))
     except ParseError as error:  # reasons quote names and bytes of the document
         raise ParseError(error.title, canonical(error.message), canonical(error.hint), stage=error.stage) from error
     except MemoryError:
@@ -61,6 +62,12 @@ def parse_file(path: Path) -> ParsedDocument:
             canonical(f"{type(error).__name__}: {error}")[:300],
             "open the file in its own program and save it again",
         ) from error
+
+
+def _with_language(parsed: ParsedDocument) -> ParsedDocument:
+    if parsed.kind == "code" or not looks_foreign(parsed.text):
+        return parsed
+    return replace(parsed, warnings=(*parsed.warnings, LANGUAGE_WARNING))
 
 
 def _parse(data: bytes, path: Path, kind: DocumentKind) -> ParsedDocument:
