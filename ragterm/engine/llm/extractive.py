@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from ragterm.engine.llm.evidence import Evidence, Judged, judge
+from ragterm.engine.llm.relevance import UNRELATED_COSINE, UNRELATED_PASSAGE, missing_words
 from ragterm.engine.types.answers import CitedSpan, Declined, Finished, LlmEvent, Prompt, TextDelta
 from ragterm.engine.types.control import Control
 from ragterm.engine.types.protocols import Embedder
@@ -67,9 +68,19 @@ def in_reading_order(chosen: Sequence[Evidence]) -> list[Evidence]:
 
 def why_declined(judged: Judged) -> str:
     """ "" when there is an answer; else one sentence that says what was not found."""
-    if not judged.evidence:
-        return "Nothing in the documents matches this question."
+    if not judged.evidence or _unrelated(judged.evidence):
+        return "Nothing in the documents answers this question."
+    if missing := missing_words(judged.words):
+        named = " or ".join(f"“{word}”" for word in missing)
+        return f"The documents do not answer this question: what they say that comes nearest does not mention {named}."
     return ""
+
+
+def _unrelated(evidence: Sequence[Evidence]) -> bool:
+    return (
+        max(e.signals["cosine"] for e in evidence) < UNRELATED_COSINE
+        and max(e.signals["passage"] for e in evidence) < UNRELATED_PASSAGE
+    )
 
 
 def quoted(sentence: str) -> str:
