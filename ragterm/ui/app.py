@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import time
 from importlib import import_module
 from pathlib import Path
@@ -61,6 +62,9 @@ class RagtermApp(ThemeChoice, Offers, App[None], inherit_bindings=False):
     }
     """
 
+    lives_long = False
+    """Set by the launcher: this app is the whole process, not one of many in a test."""
+
     def __init__(self, bridge: Bridge, *, paths: tuple[str, ...] = (), first: str = "") -> None:
         super().__init__()
         self.bridge = bridge
@@ -108,6 +112,12 @@ class RagtermApp(ThemeChoice, Offers, App[None], inherit_bindings=False):
         for name in PANES:
             await asyncio.to_thread(import_pane, name)
             await self.ensure_pane(name)
+        self._rest()
+
+    def _rest(self) -> None:
+        """What is in memory now stays until the end: keep the collector from walking through it (40 ms, holding up all)."""
+        if self.lives_long:
+            gc.freeze()
 
     # --- Panes ------------------------------------------------------------------------------------------------------------------
 
@@ -290,6 +300,7 @@ class RagtermApp(ThemeChoice, Offers, App[None], inherit_bindings=False):
 
     @on(messages.EngineWarmed)
     def _warmed(self, message: messages.EngineWarmed) -> None:
+        self._rest()
         self.status.warming = ""
         self.status.llm = message.llm
         self.status.notice = "\n".join(part for part in (message.notice, message.hint) if part)

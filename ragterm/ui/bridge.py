@@ -13,6 +13,8 @@ import asyncio
 import contextlib
 import copy
 import logging
+import os
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -21,6 +23,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from ragterm.engine.types.control import Control
 from ragterm.engine.types.errors import BusyError
 from ragterm.ui import messages
+from ragterm.ui.wording import natural
 
 if TYPE_CHECKING:
     from textual.message_pump import MessagePump
@@ -36,6 +39,16 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
 _THREADS = "ragterm-"
+NICENESS = 5
+"""Of every thread that works for the interface. The loop's own is 0."""
+
+
+def step_back() -> None:
+    """Let the calling thread, and those it will start, yield to the event loop's when both want to run. On Linux niceness
+    belongs to a thread and is inherited; elsewhere it belongs to the process, and nothing is done."""
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
 
 
 def open_engine(home: Path | None, settings: Settings | None) -> Engine:
@@ -110,6 +123,7 @@ class Bridge:
                 future.set_result(result)  # type: ignore[arg-type]
 
         def run() -> None:
+            step_back()
             result, error = None, None
             try:
                 result = work(self.engine())
@@ -233,14 +247,16 @@ class Bridge:
         self.refresh_documents()
 
     def refresh_documents(self) -> None:
-        """Read collections and documents; `DocumentsListed` follows."""
+        """Read collections and documents; `DocumentsListed` follows, the documents by title as a person counts."""
         name = self.collection
 
         def read() -> None:
             engine = self.engine()
             collections = tuple(engine.collections())
             known = any(one.name == name for one in collections)
-            rows = tuple(engine.documents(name)) if known else ()
+            # Sorted here: ten thousand titles would hold up the loop.
+            found = engine.documents(name) if known else ()
+            rows = tuple(sorted(found, key=lambda row: natural(row.title or row.path)))
             if name == self.collection:
                 self.listed = messages.DocumentsListed(name, collections, rows)
                 self.publish(self.listed)
@@ -377,6 +393,7 @@ class Bridge:
 
     def _start(self, name: str, work: Callable[[], None]) -> threading.Thread:
         def run() -> None:
+            step_back()
             try:
                 work()
             except Exception as error:  # the border of a thread

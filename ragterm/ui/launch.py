@@ -9,6 +9,7 @@ must run before the app does: spawned from inside a running app it dies with "ba
 from __future__ import annotations
 
 import contextlib
+import gc
 import io
 import logging
 import os
@@ -37,6 +38,7 @@ def run_app(paths: Sequence[str] = (), home: Path | None = None, *, settings: Se
     app = RagtermApp(bridge, paths=tuple(paths))
     if sys.platform != "win32":
         resource_tracker.ensure_running()
+    keep_the_loop_quick(app)
     with screen_to_itself(log):
         try:
             app.run()
@@ -52,6 +54,14 @@ def run_app(paths: Sequence[str] = (), home: Path | None = None, *, settings: Se
     if bridge.working:
         leave_now(code)
     return code
+
+
+def keep_the_loop_quick(app: RagtermApp) -> None:
+    """Two habits of the interpreter cost the event loop tens of milliseconds: a thread keeps the interpreter for 5 ms, and
+    the loop may have to wait for several in turn; and a full garbage collection walks through every module's objects."""
+    sys.setswitchinterval(0.001)
+    gc.set_threshold(20_000, 20, 100)
+    app.lives_long = True
 
 
 def leave_now(code: int) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 
 def size(count: int) -> str:
     """Bytes as a person says them: "812 B", "14 kB", "3.1 MB"."""
@@ -25,3 +27,8 @@ def duration(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60:02} s"
     return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def natural(text: str) -> list[tuple[int, int, str]]:
+    """A sort key in which "page 9" comes before "page 10"."""
+    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in re.split(r"(\d+)", text.casefold())]

@@ -27,7 +27,7 @@ from typing import Any
 from ragterm.ui import messages
 from ragterm.ui.app import RagtermApp
 from ragterm.ui.bridge import Bridge
-from ragterm.ui.launch import prepare_log
+from ragterm.ui.launch import keep_the_loop_quick, prepare_log
 
 BEAT = 0.010
 WORDS = "warranty kettle refund sensor gateway battery meeting customer invoice release the a of and to in is was"
@@ -128,6 +128,7 @@ def run(home: Path, folder: Path, size: tuple[int, int]) -> Beating:
     sys.__stdin__, sys.__stdout__, sys.__stderr__ = os.fdopen(os.dup(0)), screen, screen  # type: ignore[misc]
     bridge = Bridge(home)
     app = Beating(bridge, paths=(str(folder),))
+    keep_the_loop_quick(app)
     try:
         app.run()
     finally:

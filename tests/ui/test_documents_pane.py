@@ -12,12 +12,12 @@ from textual.widgets import Button, Input
 from ragterm.engine.types.documents import DocumentRow
 from ragterm.engine.types.ingesting import DocumentOutcome, IngestProgress, IngestReport
 from ragterm.ui import messages
-from ragterm.ui.panes.documents import DocumentsPane, matches, natural
+from ragterm.ui.panes.documents import DocumentsPane, matches
 from ragterm.ui.screens.dialogs import ConfirmScreen, ErrorScreen
 from ragterm.ui.widgets.document_card import card
 from ragterm.ui.widgets.ledger import IngestLedger, LedgerLog, bar, progress_head, summary
 from ragterm.ui.widgets.row_table import RowTable
-from ragterm.ui.wording import counted, duration, size
+from ragterm.ui.wording import counted, duration, natural, size
 
 
 def table_of(app) -> RowTable:

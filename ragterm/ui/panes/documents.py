@@ -4,7 +4,6 @@ the ledger of the ingest. An empty collection teaches how to fill it.
 
 from __future__ import annotations
 
-import re
 import time
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -63,19 +62,13 @@ def cells_of(row: DocumentRow) -> Cells:
     }
 
 
-def natural(text: str) -> list[tuple[int, int, str]]:
-    """A sort key in which "page 9" comes before "page 10"."""
-    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in re.split(r"(\d+)", text.casefold())]
-
-
 SORT_KEYS: dict[str, Any] = {
-    "title": lambda row: natural(row.title or row.path),
     "state": lambda row: ("failed", "skipped", "duplicate", "indexed").index(row.state),
     "kind": lambda row: row.kind,
     "pages": lambda row: row.pages or 0,
     "chunks": lambda row: row.chunks,
     "warnings": lambda row: len(row.warnings),
-    "path": lambda row: natural(row.path),
+    "path": lambda row: row.path.casefold(),
 }
 
 
@@ -123,6 +116,7 @@ class DocumentsPane(Pane):
         super().__init__(bridge)
         self._rows: tuple[DocumentRow, ...] = ()
         self._collections: tuple[str, ...] = ()
+        self._prompts: list[Content] = []
         self._words: list[str] = []
         self._sort, self._descending = "title", False
         self._detail_timer: Timer | None = None
@@ -185,9 +179,8 @@ class DocumentsPane(Pane):
             return
         self._loaded = True
         self._rows = message.documents
-        options = self.query_one("#collections", OptionList)
         names = tuple(one.name for one in message.collections)
-        prompts = []
+        prompts: list[Content] = []
         for one in message.collections:
             mark = "● " if one.name == message.collection else "  "
             prompts.append(
@@ -198,9 +191,12 @@ class DocumentsPane(Pane):
                 )
             )
         self._collections = names
-        options.set_options([Option(prompt) for prompt in prompts])
-        if message.collection in names:
-            options.highlighted = names.index(message.collection)
+        if prompts != self._prompts:  # while an ingest runs, the list comes every few seconds
+            self._prompts = prompts
+            options = self.query_one("#collections", OptionList)
+            options.set_options([Option(prompt) for prompt in prompts])
+            if message.collection in names:
+                options.highlighted = names.index(message.collection)
         had_focus = self.has_focus_within
         empty = not message.documents and not self.bridge.ingesting
         if empty:
@@ -218,8 +214,10 @@ class DocumentsPane(Pane):
 
     def _show_rows(self) -> None:
         rows = [row for row in self._rows if matches(row, self._words)]
-        rows.sort(key=SORT_KEYS["title"])
-        rows.sort(key=SORT_KEYS[self._sort], reverse=self._descending)
+        if self._sort != "title":  # they come sorted by title, and sorting keeps that order among equals
+            rows.sort(key=SORT_KEYS[self._sort], reverse=self._descending)
+        elif self._descending:
+            rows.reverse()
         self.table.show(rows)
         total, failed = len(self._rows), sum(row.state == "failed" for row in self._rows)
         box = self.query_one("#list")

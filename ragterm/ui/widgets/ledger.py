@@ -207,7 +207,9 @@ class IngestLedger(Vertical):
         if self._report is not None:
             self.head.update(summary(self._report))
         elif self._last is not None:
-            self.head.update(progress_head(self._last, max(20, self.head.size.width), self.failed, paused=self._paused))
+            head = progress_head(self._last, max(20, self.head.size.width), self.failed, paused=self._paused)
+            # Always two lines: ten pictures a second must not lay out the screen ten times.
+            self.head.update(head, layout=self.head.size.height != 2)
 
 
 def progress_head(progress: IngestProgress, width: int, failed: int = 0, *, paused: bool = False) -> Content:

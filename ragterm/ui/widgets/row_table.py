@@ -110,6 +110,8 @@ class RowTable(ScrollView, can_focus=True):
         self.sorted_by = ""
         self.descending = False
         self._layout: list[tuple[Column, int]] = []
+        self._drawn: dict[Hashable, Strip] = {}
+        self._base: Style | None = None
 
     # --- Rows -----------------------------------------------------------------------------------------------------------------
 
@@ -118,6 +120,7 @@ class RowTable(ScrollView, can_focus=True):
         before = self.current
         key = None if before is None else self.identify(before)
         self.rows = rows
+        self._forget()
         place = min(self.cursor, max(0, len(rows) - 1))
         if key is not None:
             place = next((i for i, row in enumerate(rows) if self.identify(row) == key), place)
@@ -213,6 +216,7 @@ class RowTable(ScrollView, can_focus=True):
         self.virtual_size = Size(self.size.width, len(self.rows) + 1)
 
     def _lay_out(self, width: int) -> None:
+        self._forget()
         shown = [column for column in self.columns if width >= column.from_width]
         rest = width - 2 - sum(column.width + 1 for column in shown)
         shares = sum(column.flex for column in shown) or 1
@@ -225,28 +229,59 @@ class RowTable(ScrollView, can_focus=True):
         width = self.scrollable_content_region.width
         if not self._layout:
             self._lay_out(width)
-        base = self.rich_style
+        if self._base is None:
+            self._base = self.rich_style
+        base = self._base
         if y == 0:
             return self._header(width, base)
         index = y - 1 + self.scroll_offset.y
         if not 0 <= index < len(self.rows):
             return Strip.blank(width, base)
         row = self.rows[index]
-        over = Style()
+        key = (
+            self.identify(row),
+            index == self.cursor,
+            index == self.hovered,
+            self.identify(row) in self.marked,
+            width,
+        )
+        if key not in self._drawn:
+            if len(self._drawn) > 500:
+                self._drawn.clear()
+            self._drawn[key] = self._row(row, index, width, base)
+        return self._drawn[key]
+
+    def _row(self, row: Any, index: int, width: int, base: Style) -> Strip:
+        over = Style.null()
         if index == self.cursor:
             over = self.get_component_rich_style("row-table--cursor", partial=True)
         elif index == self.hovered:
             over = self.get_component_rich_style("row-table--hover", partial=True)
         marked = self.identify(row) in self.marked
-        segments = [Segment("▌ " if marked else "  ", base + tone(self.app, "accent") + over)]
+        pieces = [("▌ " if marked else "  ", base + tone(self.app, "accent") + over)]
         cells = self.cells(row)
         for column, room in self._layout:
             text, meaning = cells.get(column.key, ("", ""))
             style = base + tone(self.app, meaning)
             if index == self.cursor and meaning == "muted":
                 style = base  # on the cursor's colour, quiet text would be too quiet
-            segments.append(Segment(fit(text, room, right=column.right) + " ", style + over))
+            pieces.append((fit(text, room, right=column.right) + " ", style + over))
+        segments: list[Segment] = []
+        for text, style in pieces:  # neighbours of one style are one segment: each is paid for wherever the line is cut
+            if segments and segments[-1].style == style:
+                segments[-1] = Segment(segments[-1].text + text, style)
+            else:
+                segments.append(Segment(text, style))
         return Strip(segments).adjust_cell_length(width, base + over)
+
+    def notify_style_update(self) -> None:
+        super().notify_style_update()
+        self._forget()
+
+    def _forget(self) -> None:
+        """What was drawn no longer holds: rows, widths or colours have changed."""
+        self._drawn.clear()
+        self._base = None
 
     def _header(self, width: int, base: Style) -> Strip:
         style = base + self.get_component_rich_style("row-table--header", partial=True)
