@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import PurePath
 from typing import TYPE_CHECKING
@@ -97,6 +96,8 @@ def example_questions(documents: Sequence[DocumentRow]) -> list[str]:
 
 
 def sample_questions(count: int = 3) -> list[str]:
+    import json  # not needed for the first frame
+
     try:
         rows = [json.loads(row) for row in (shipped("sample_docs") / "questions.jsonl").read_text("utf-8").splitlines()]
     except (OSError, ValueError):
