@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 from types import FrameType
 
@@ -11,6 +12,7 @@ from ragterm.cli.main import Globals, global_options
 from ragterm.cli.output import ProgressPrinter, duration, emit_json, say
 from ragterm.engine.types.control import Control
 from ragterm.engine.types.display import one_line
+from ragterm.engine.types.errors import Cancelled
 from ragterm.engine.types.ingesting import IngestReport
 
 
@@ -28,7 +30,11 @@ def command(options: Globals, paths: tuple[str, ...], collection: str) -> None:
     with options.engine() as engine:
         engine.warm(printer.step)
         report = engine.ingest(paths, collection, on_progress=printer, control=control)
-    printer.done()
+        printer.done()
+        if report.chunks and not report.cancelled:
+            printer.step("linking the graph")
+            with contextlib.suppress(Cancelled):  # the next session that looks at the graph builds it
+                engine.finish_graph(collection, control)
     if options.as_json:
         emit_json(report_as_json(report))
     else:

@@ -20,7 +20,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from ragterm.engine.collections import OpenCollection, Shelf, check_name
@@ -67,9 +66,7 @@ class Engine:
     def __enter__(self) -> Engine:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *ended: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -309,7 +306,18 @@ class Engine:
     # The graph
 
     def graph_summary(self, collection: str = "default") -> GraphSummary:
-        return self._shelf.get(collection).fresh()[0].summary()
+        """A graph that is behind (a process ended before it was built) is built in the background from here on."""
+        dense = self._shelf.get(collection).fresh()[0]
+        if not dense.graph_is_current():
+            dense.save(build_graph=True)
+        return dense.summary()
+
+    def finish_graph(self, collection: str = "default", control: Control | None = None) -> None:
+        """Wait until the graph holds every chunk. Raises Cancelled, StoreError."""
+        dense = self._shelf.get(collection).fresh()[0]
+        dense.wait_for_graph()
+        if not dense.graph_is_current():
+            dense.save(build_graph=True, wait=True, control=control)
 
     def layer_map(self, collection: str = "default", level: int = 0, max_nodes: int = 2000) -> LayerMap:
         return self._shelf.get(collection).dense().layer_map(level, max_nodes)
