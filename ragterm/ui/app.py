@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import time
 from importlib import import_module
-from pathlib import Path
 from typing import Any, ClassVar
 
 from textual import events, on
@@ -15,7 +13,8 @@ from textual.widgets import ContentSwitcher
 
 from ragterm.engine.types.errors import Cancelled, RagtermError
 from ragterm.ui import messages
-from ragterm.ui.actions import Action, bindings, keyless, keymap
+from ragterm.ui.actions import bindings, keyless, keymap
+from ragterm.ui.app_actions import PANES, AppActions
 from ragterm.ui.bridge import Bridge
 from ragterm.ui.offers import Offers
 from ragterm.ui.panes.pane import Pane
@@ -23,18 +22,10 @@ from ragterm.ui.safe_text import line, plain
 from ragterm.ui.theme_choice import ThemeChoice
 from ragterm.ui.widgets.bars import KeyBar, StatusBar, TopBar
 
-PANES = ("documents", "chat", "inspector", "layers")
-QUIT_SECONDS = 2.0
-"""Within this time a second ctrl+c quits."""
-
 
 def import_pane(name: str) -> type[Pane]:
     """The class of a pane. The hidden ones are imported after the first frame, in a thread."""
-    try:
-        module = import_module(f"ragterm.ui.panes.{name}")
-    except ModuleNotFoundError:
-        return type("MissingPane", (Pane,), {"scope": name})
-    pane: type[Pane] = getattr(module, f"{name.capitalize()}Pane")
+    pane: type[Pane] = getattr(import_module(f"ragterm.ui.panes.{name}"), f"{name.capitalize()}Pane")
     return pane
 
 
@@ -44,7 +35,7 @@ def _commands() -> Any:
     return RagtermCommands
 
 
-class RagtermApp(ThemeChoice, Offers, App[None], inherit_bindings=False):
+class RagtermApp(AppActions, ThemeChoice, Offers, App[None], inherit_bindings=False):
     TITLE = "ragterm"
     BINDINGS: ClassVar[list[Any]] = bindings("app")
     COMMANDS = {_commands}  # noqa: RUF012
@@ -73,7 +64,6 @@ class RagtermApp(ThemeChoice, Offers, App[None], inherit_bindings=False):
         self.first = first or ("documents" if paths or not bridge.used_before() else "chat")
         self.collection_names: tuple[str, ...] = ()
         self.limit: tuple[str, ...] | None = None
-        self._interrupted = 0.0
         self._mounting = asyncio.Lock()
         self._unknown_keys: list[str] = []
         self.switcher = ContentSwitcher(import_pane(self.first)(bridge), id="panes", initial=self.first)
@@ -160,76 +150,6 @@ class RagtermApp(ThemeChoice, Offers, App[None], inherit_bindings=False):
     @on(messages.PaneRequested)
     async def _pane_requested(self, message: messages.PaneRequested) -> None:
         await self.show_pane(message.name)
-
-    # --- Actions of the registry ----------------------------------------------------------------------------------------------------
-
-    def offers(self, action: Action) -> bool:
-        """May this action be run now? For the palette."""
-        if action.scope in PANES:
-            panes = [child for child in self.switcher.children if child.id == action.scope]
-            return bool(panes) and panes[0].check_action(action.handler.partition("(")[0], ()) is not False
-        return action.scope == "app" and (action.id != "app.unlimit" or self.limit is not None)
-
-    def keys_of(self, action: Action) -> str:
-        keys = self._keymap.get(action.id, action.keys)
-        return ", ".join(self.get_key_display_of(key) for key in keys.split(",") if key)
-
-    def get_key_display_of(self, key: str) -> str:
-        from textual.binding import Binding
-
-        return self.get_key_display(Binding(key, "", ""))
-
-    async def run_registered(self, action: Action) -> None:
-        """Run an action wherever one is: its pane is shown first."""
-        if action.scope in PANES:
-            await self.show_pane(action.scope)
-            await self.run_action(action.handler, self.current_pane)
-        else:
-            await self.run_action(action.handler, self)
-
-    def action_help(self) -> None:
-        from ragterm.ui.screens.help import help_screen
-
-        self.push_screen(help_screen(self))
-
-    def action_interrupt(self) -> None:
-        if self.bridge.answering:
-            self.bridge.cancel_answer()
-        elif time.monotonic() - self._interrupted < QUIT_SECONDS:
-            self.action_request_quit()
-        else:
-            self._interrupted = time.monotonic()
-            self.toast("Press ctrl+c again to quit", timeout=QUIT_SECONDS)
-
-    def action_pick_collection(self) -> None:
-        from ragterm.ui.screens.dialogs import Choice, PickScreen
-
-        listed = self.bridge.listed
-        choices = [
-            Choice(one.name, one.name, f"{one.documents:,} documents, {one.chunks:,} chunks")
-            for one in (listed.collections if listed else ())
-        ]
-        if not choices:
-            self.toast("There is no collection yet: add documents first")
-            return
-
-        def chosen(name: str | None) -> None:
-            if name and name != self.bridge.collection:
-                self.bridge.switch_collection(name)
-
-        self.push_screen(PickScreen("Collection", choices, current=self.bridge.collection), chosen)
-
-    async def action_new_collection(self) -> None:
-        await self.show_pane("documents")
-        await self.run_action("new_collection", self.current_pane)
-
-    def action_show_model(self) -> None:
-        self.toast(self.status.notice or "Answers are written by this model", title=self.status.llm, timeout=8)
-
-    def action_save_screenshot(self) -> None:
-        folder = Path(self.bridge.home or Path.cwd()) / "screenshots"
-        folder.mkdir(parents=True, exist_ok=True)
-        self.toast(f"saved {self.save_screenshot(path=str(folder))}")
 
     # --- Wishes ---------------------------------------------------------------------------------------------------------------------
 

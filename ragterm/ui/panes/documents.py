@@ -21,6 +21,7 @@ from ragterm.resources import shipped
 from ragterm.ui import messages
 from ragterm.ui.actions import bindings
 from ragterm.ui.bridge import Bridge
+from ragterm.ui.panes.document_commands import DocumentCommands
 from ragterm.ui.panes.pane import Pane
 from ragterm.ui.safe_text import line
 from ragterm.ui.widgets.document_card import card
@@ -72,7 +73,7 @@ SORT_KEYS: dict[str, Any] = {
 }
 
 
-class DocumentsPane(Pane):
+class DocumentsPane(DocumentCommands, Pane):
     PURPOSE = (
         "What ragterm knows: collections of documents, each cut into chunks that can be found. Drop a folder into the "
         "terminal to add its files; the originals are only read, never changed."
@@ -350,11 +351,6 @@ class DocumentsPane(Pane):
             return bool(self._rows)
         return True
 
-    # --- What one can do to documents -------------------------------------------------------------------------------------------------
-
-    def action_load_samples(self) -> None:
-        self._start(lambda: self.bridge.ingest([str(shipped("sample_docs"))]))
-
     @on(Button.Pressed, "#samples")
     def _samples_pressed(self) -> None:
         self.action_load_samples()
@@ -369,89 +365,6 @@ class DocumentsPane(Pane):
 
     def action_mark(self) -> None:
         self.table.toggle_mark()
-
-    def action_limit(self) -> None:
-        rows = [row for row in self.table.chosen if row.state == "indexed"]
-        if rows:
-            self.post_message(
-                messages.QuestionLimited(tuple(row.id for row in rows), tuple(row.title or row.path for row in rows))
-            )
-
-    def action_remove(self) -> None:
-        rows = self.table.chosen
-        if not rows:
-            return
-        names = "\n".join(line(row.title or row.path) for row in rows[:8])
-        more = f"\nand {len(rows) - 8:,} more" if len(rows) > 8 else ""
-
-        def answered(yes: bool | None) -> None:
-            if yes:
-                self.table.clear_marks()
-                self.fetch(self.bridge.remove_documents([row.id for row in rows]), group="remove")
-
-        from ragterm.ui.screens.dialogs import ConfirmScreen
-
-        what = "this document" if len(rows) == 1 else f"these {len(rows):,} documents"
-        self.app.push_screen(
-            ConfirmScreen(
-                f"Remove {what}?", f"{names}{more}\n\nThe files on disk stay.", yes="Remove", no="Keep", danger=True
-            ),
-            answered,
-        )
-
-    def action_reingest(self) -> None:
-        ids = [row.id for row in self.table.chosen]
-        if ids:
-            self._start(lambda: self.bridge.reingest(ids))
-
-    def _start(self, ingest: Any) -> None:
-        """Start an ingest; a refusal (another one is running) is shown."""
-        try:
-            ingest()
-        except RagtermError as error:
-            self.post_message(messages.ErrorArose(error))
-
-    def action_new_collection(self) -> None:
-        from ragterm.ui.screens.dialogs import TextScreen
-
-        def named(name: str | None) -> None:
-            if name:
-                self.fetch(
-                    self.bridge.create_collection(name.strip()),
-                    lambda _: self.bridge.switch_collection(name.strip()),
-                    group="collection",
-                )
-
-        self.app.push_screen(
-            TextScreen(
-                "New collection", "A name for a new set of documents.", placeholder="contracts", check=self._wrong_name
-            ),
-            named,
-        )
-
-    def _wrong_name(self, name: str) -> str:
-        return "there is a collection of this name" if name.strip() in self._collections else ""
-
-    def action_delete_collection(self) -> None:
-        from ragterm.ui.screens.dialogs import ConfirmScreen
-
-        name = self.bridge.collection
-
-        def answered(yes: bool | None) -> None:
-            if yes:
-                rest = [one for one in self._collections if one != name]
-                self.fetch(
-                    self.bridge.delete_collection(name),
-                    lambda _: self.bridge.switch_collection(rest[0] if rest else "default"),
-                    group="collection",
-                )
-
-        body = (
-            f"{line(name)}: {len(self._rows):,} documents with their index, traces and chats. The files on disk stay."
-        )
-        self.app.push_screen(
-            ConfirmScreen("Delete this collection?", body, yes="Delete", no="Keep", danger=True), answered
-        )
 
 
 def matches(row: DocumentRow, words: list[str]) -> bool:
