@@ -1,8 +1,8 @@
 """Blocks to sections: what stands under one heading belongs together; what is tiny joins its neighbour.
 
 A chunk is best when it is about one thing, and a heading says where a thing begins. But documentation is full of sections of one
-line, and an embedding of ten tokens is noise. So neighbours are merged while one of them is tiny and they are kin (siblings, or a
-section and its first child).
+line, and an embedding of ten tokens is noise. So neighbours on one page are merged while one of them is small and they are kin
+(siblings, or a section and its first child).
 """
 
 from __future__ import annotations
@@ -107,7 +107,9 @@ def _merged(sections: list[Section], ruler: TokenRuler, room: Room) -> list[Sect
             a, b = ruler.count(before.start, before.end), ruler.count(section.start, section.end)
             both = Section(before.blocks + section.blocks)
             limit, smaller = room(both.path), min(a, b)
-            if a + b <= limit and (smaller < _TINY * limit or (smaller < _SMALL * limit and _kin(before, section))):
+            # A chunk names one page, so that a citation can: only what is tiny crosses to the next.
+            related = before.blocks[-1].page == section.blocks[0].page and _kin(before, section)
+            if a + b <= limit and (smaller < _TINY * limit or (smaller < _SMALL * limit and related)):
                 result[-1] = both
                 continue
         result.append(section)
