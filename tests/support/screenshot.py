@@ -1,6 +1,6 @@
 """Makes the README's picture: the real app, the sample documents, a question, the SVG that Textual saves.
 
-    python tests/support/screenshot.py [OUT.svg] [--pane chat|inspector|layers|documents] [--size 140x40] [--theme NAME]
+python tests/support/screenshot.py [OUT.svg] [--pane chat|inspector|layers|documents] [--size 140x40] [--theme NAME]
 """
 
 from __future__ import annotations
