@@ -39,8 +39,8 @@ class RagtermApp(AppActions, ThemeChoice, Offers, App[None], inherit_bindings=Fa
     TITLE = "ragterm"
     BINDINGS: ClassVar[list[Any]] = bindings("app")
     COMMANDS = {_commands}  # noqa: RUF012
-    HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]]] = [(0, "-narrow"), (100, "-normal"), (150, "-wide")]
-    VERTICAL_BREAKPOINTS: ClassVar[list[tuple[int, str]]] = [(0, "-short"), (36, "-tall")]
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-normal"), (150, "-wide")]  # noqa: RUF012
+    VERTICAL_BREAKPOINTS = [(0, "-short"), (36, "-tall")]  # noqa: RUF012
     CSS = """
     #panes { height: 1fr; }
     Button {

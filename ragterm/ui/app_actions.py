@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from ragterm.ui.actions import Action
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from textual.app import App
     from textual.widgets import ContentSwitcher
 
+    from ragterm.ui.app import RagtermApp
     from ragterm.ui.bridge import Bridge
     from ragterm.ui.panes.pane import Pane
     from ragterm.ui.widgets.bars import StatusBar
@@ -75,7 +76,7 @@ class AppActions(_Base):
     def action_help(self) -> None:
         from ragterm.ui.screens.help import help_screen
 
-        self.push_screen(help_screen(self))
+        self.push_screen(help_screen(cast("RagtermApp", self)))
 
     def action_interrupt(self) -> None:
         if self.bridge.answering:

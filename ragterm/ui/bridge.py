@@ -181,7 +181,7 @@ class Bridge:
 
     async def remove_documents(self, ids: Sequence[str], collection: str = "") -> int:
         name = collection or self.collection
-        removed = await self.call(lambda engine: engine.remove_documents(ids, name))
+        removed: int = await self.call(lambda engine: engine.remove_documents(ids, name))
         self.publish(messages.DocumentsChanged(name))
         return removed
 

@@ -77,15 +77,11 @@ def readings(text: str) -> Iterator[list[str]]:
     else:
         yield [expand(one) for one in lines]
     for split in (_split_windows, _split_shell, _split_before_paths):
-        parts: list[str] | None = []
-        for one in lines:
-            found = split(one)
-            if found is None or not all(_LOOKS.match(part) for part in found):
-                parts = None
-                break
-            parts.extend(expand(part) for part in found)
-        if parts:
-            yield parts
+        parts = [split(one) for one in lines]
+        if all(found is not None and all(_LOOKS.match(part) for part in found) for found in parts):
+            reading = [expand(part) for found in parts for part in found or ()]
+            if reading:
+                yield reading
 
 
 def _split_shell(line: str) -> list[str] | None:

@@ -29,8 +29,18 @@ COLOURS = (
     "boost",
 )
 _KEYS = {"name", "dark", "ansi", "variables", *COLOURS}
-# Every theme defines these for our own CSS, so that a user's theme need not.
-_OWN_VARIABLES = {"citation-background": "accent", "citation-foreground": "background"}
+# Variables that a theme need not set: our own, and a scrollbar that lies quietly in the background.
+_OWN_VARIABLES = {
+    "citation-background": "accent",
+    "citation-foreground": "background",
+    "scrollbar": "panel",
+    "scrollbar-hover": "primary",
+    "scrollbar-active": "primary",
+    "scrollbar-background": "background",
+    "scrollbar-background-hover": "background",
+    "scrollbar-background-active": "background",
+    "scrollbar-corner-color": "background",
+}
 
 
 class ThemeError(ValueError):
@@ -68,7 +78,7 @@ def read_theme(path: Path) -> Theme:
     for key, value in variables.items():
         if not key.endswith(("-style", "-percent")):
             _check_colour(path, key, value.rpartition(" ")[0] if value.endswith("%") else value)
-    own = {name: colours.get(source, "#000000") for name, source in _OWN_VARIABLES.items()}
+    own = {name: colours[source] for name, source in _OWN_VARIABLES.items() if source in colours}
     name = data.get("name", path.stem)
     if not isinstance(name, str) or not name:
         raise ThemeError(f"{path.name}: name is a text")

@@ -17,7 +17,17 @@ import pytest
 from ragterm.ui.bridge import Bridge
 from ragterm.ui.launch import LOG_BYTES, prepare_log
 
-HEAVY = ("torch", "transformers", "sentence_transformers", "numba", "onnxruntime", "numpy", "tantivy", "markdown_it", "sqlite3")
+HEAVY = (
+    "torch",
+    "transformers",
+    "sentence_transformers",
+    "numba",
+    "onnxruntime",
+    "numpy",
+    "tantivy",
+    "markdown_it",
+    "sqlite3",
+)
 
 FIRST_FRAME = """
 import json, sys
@@ -38,7 +48,11 @@ Probe(Bridge(Path(sys.argv[1]), Settings()), first=sys.argv[2]).run(headless=Tru
 @pytest.mark.parametrize("first", ["documents", "chat"])
 def test_nothing_heavy_is_imported_before_the_first_frame(tmp_path: Path, first: str) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", FIRST_FRAME, str(tmp_path), first], capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-c", FIRST_FRAME, str(tmp_path), first],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
     )
     modules = set(json.loads(done.stdout.splitlines()[-1]))
     assert "ragterm.ui.app" in modules
@@ -65,7 +79,9 @@ os.write(1, b"afterwards 1\\n")
 
 def test_the_screen_is_the_apps_and_the_log_takes_the_rest(tmp_path: Path) -> None:
     log = tmp_path / "ragterm.log"
-    done = subprocess.run([sys.executable, "-c", NOISE, str(log)], capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", NOISE, str(log)], capture_output=True, text=True, check=True, timeout=60
+    )
     assert done.stderr == "the frame\nafterwards 2\n"
     assert done.stdout == "afterwards 1\n"
     assert log.read_text() == "a native library speaks on 2\na native library speaks on 1\na child speaks\n"
@@ -180,7 +196,16 @@ def test_the_app_starts_and_quits_in_a_real_terminal(terminal) -> None:
     assert b"\x1b[?1049l" in app.written  # the alternate screen is left
 
 
-PLANTED = (b"\x1b[31mred", b"\x1b]0;title", b"\x9b2J", b"\xc2\x9b2J", "\u202e".encode(), "\u2066".encode(), b"\x00", b"title\x07")
+PLANTED = (
+    b"\x1b[31mred",
+    b"\x1b]0;title",
+    b"\x9b2J",
+    b"\xc2\x9b2J",
+    "\u202e".encode(),
+    "\u2066".encode(),
+    b"\x00",
+    b"title\x07",
+)
 
 
 def test_nothing_planted_reaches_a_real_terminal_through_any_pane(terminal, tmp_path: Path) -> None:

@@ -144,6 +144,7 @@ class IngestLedger(Vertical):
         height: 15;
         border: round $border-blurred;
         border-title-color: $text-muted;
+        border-subtitle-color: $text-muted;
         padding: 0 1;
         &:focus-within { border: round $border; }
         & > #ledger-head { height: auto; }
