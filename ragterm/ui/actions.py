@@ -114,6 +114,11 @@ ACTIONS: tuple[Action, ...] = (
     Action("app.new_collection", "New collection", "Create a collection", "", "new_collection"),
     Action("app.unlimit", "Ask all documents", "Questions look into all documents again", "", "unlimit"),
     Action("app.checkup", "Doctor", "Check models, indexes, disk and language model", "", "checkup"),
+    Action(
+        "app.forget_traces", "Delete all traces", "Of every collection; the documents stay", "", "delete_data('traces')"
+    ),
+    Action("app.forget_caches", "Delete caches", "Exported models; they are made again", "", "delete_data('caches')"),
+    Action("app.forget", "Delete everything", "Collections, traces and caches", "", "delete_data('everything')"),
     Action("app.screenshot", "Screenshot", "Save a picture (SVG) of the screen", "", "save_screenshot"),
     # Documents
     Action(

@@ -213,6 +213,13 @@ class Bridge:
     async def delete_traces(self, collection: str | None = None, ids: Sequence[str] | None = None) -> int:
         return await self.call(lambda engine: engine.delete_traces(collection, ids))
 
+    async def delete_data(self, what: str) -> str:
+        """All "traces", "caches" or "everything"; says what went."""
+        said: str = await self.call(lambda engine: engine.delete_data(what))
+        if what == "everything":
+            self.switch_collection("default")
+        return said
+
     async def graph_summary(self) -> GraphSummary:
         return await self.call(lambda engine: engine.graph_summary(self.collection))
 

@@ -148,6 +148,28 @@ class Offers(_Base):
         body = "An ingest is under way. Quitting stops it between two files; it can be resumed at the next start."
         self.push_screen(ConfirmScreen("Quit?", body, yes="Quit", no="Stay"), answered)
 
+    # --- Forgetting ----------------------------------------------------------------------------------------------------------------
+
+    def action_delete_data(self, what: str) -> None:
+        self.run_worker(self._delete_data(what), group="delete", exclusive=True, exit_on_error=False)
+
+    async def _delete_data(self, what: str) -> None:
+        from ragterm.ui.screens.dialogs import ConfirmScreen
+
+        body = {
+            "traces": "Every question asked so far, with what was found and answered, in every collection. The documents stay.",
+            "caches": "The exported models. They are made again when they are needed, which takes a minute.",
+            "everything": "Every collection with its documents, index, traces and chats, and the caches. Your own files stay.",
+        }[what]
+        if not await self.push_screen_wait(
+            ConfirmScreen(f"Delete {what}?", body, yes="Delete", no="Keep", danger=True)
+        ):
+            return
+        try:
+            self.toast(await self.bridge.delete_data(what), title="Deleted")
+        except Exception as error:  # noqa: BLE001 - the border of background work
+            self.post_message(messages.ErrorArose(error, f"deleting {what}"))
+
     # --- Checks ----------------------------------------------------------------------------------------------------------------------
 
     def action_checkup(self) -> None:

@@ -458,6 +458,10 @@ class FakeEngine:
     def delete_traces(self, collection: str | None = None, ids: Sequence[str] | None = None) -> int:
         return 0
 
+    def delete_data(self, what: str, name: str | None = None) -> str:
+        self.calls.append(("delete_data", what))
+        return what
+
     # The graph
 
     def graph_summary(self, collection: str = "default") -> GraphSummary:

@@ -340,3 +340,17 @@ async def test_what_warms_is_said_until_it_is_warm() -> None:
         app.bridge.publish(messages.EngineWarmed("ollama:llama3.2"))
         await until(pilot, lambda: "answers: ollama:llama3.2" in screen_lines(app)[-2])
         assert "warming" not in screen_lines(app)[-2]
+
+
+@pytest.mark.parametrize("what", ["traces", "caches", "everything"])
+async def test_what_is_stored_is_deleted_only_after_a_question(what: str) -> None:
+    app = make_app()
+    async with running(app) as pilot:
+        await app.run_action(f"delete_data('{what}')")
+        await until(pilot, lambda: isinstance(app.screen, ConfirmScreen))
+        await pilot.press("enter")  # the focus is on "Keep"
+        assert app.engine.calls == []
+        await app.run_action(f"delete_data('{what}')")
+        await until(pilot, lambda: isinstance(app.screen, ConfirmScreen))
+        await pilot.press("y")
+        await until(pilot, lambda: app.engine.calls == [("delete_data", what)])
