@@ -13,8 +13,6 @@ import asyncio
 import contextlib
 import copy
 import logging
-import os
-import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -23,6 +21,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from ragterm.engine.types.control import Control
 from ragterm.engine.types.errors import BusyError
 from ragterm.ui import messages
+from ragterm.ui.threads import step_back
 from ragterm.ui.wording import natural
 
 if TYPE_CHECKING:
@@ -39,16 +38,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
 _THREADS = "ragterm-"
-NICENESS = 5
-"""Of every thread that works for the interface. The loop's own is 0."""
-
-
-def step_back() -> None:
-    """Let the calling thread, and those it will start, yield to the event loop's when both want to run. On Linux niceness
-    belongs to a thread and is inherited; elsewhere it belongs to the process, and nothing is done."""
-    if sys.platform == "linux":
-        with contextlib.suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
 
 
 def open_engine(home: Path | None, settings: Settings | None) -> Engine:
