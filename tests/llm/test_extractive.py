@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from support.minilm import minilm
 from support.passages import passage
@@ -110,14 +112,20 @@ def test_cancelled() -> None:
 
 
 def test_a_sentence_that_two_chunks_share_is_quoted_once() -> None:
-    first = passage(1, "The shop opens at nine. It closes at five.", start=0)
-    chunk = first.chunk
-    second = Passage(
-        2, type(chunk)("c2", chunk.document_id, "build", 1, 24, 65, "It closes at five. Sundays are free."), "", ""
-    )
+    first = passage(1, "The shop opens at nine. It closes at five.")
+    # The next chunk of the document begins within its second sentence; another document holds a copy of it.
+    tail = replace(first.chunk, id="c2", start=27, end=60, text="closes at five. Sundays are free.")
     copy = passage(3, "Elsewhere. It closes at five.")
-    found = judge("When does it close?", [first, second, copy], minilm()).evidence
-    assert [e.text for e in found].count("It closes at five.") == 1
+    found = judge("When does it close?", [first, Passage(2, tail, "", ""), copy], minilm()).evidence
+    assert [e.text for e in found if "five" in e.text] == ["It closes at five."]
+
+
+def test_a_question_in_the_text_lends_its_words_to_the_sentence_after_it() -> None:
+    found = judge("How long is the notice period?", DOCUMENTS, minilm()).evidence
+    overlap = {e.text: e.signals["overlap"] for e in found}
+    assert overlap["Three months after the trial."] == pytest.approx(1.0)
+    assert overlap["During the trial it is two weeks."] == 0.0
+    assert "How long is the notice period?" not in overlap
 
 
 def test_signals_are_on_their_scales_and_the_score_is_their_sum() -> None:

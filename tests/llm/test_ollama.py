@@ -137,8 +137,9 @@ def test_the_model_is_absent() -> None:
     assert "mistral:7b" in caught.value.message
 
 
-def test_the_connection_drops_in_mid_answer() -> None:
-    with OllamaServer(behaviour=Behaviour("one two three four", drop_after=2)) as server:
+@pytest.mark.parametrize("way", [{"drop_after": 2}, {"end_after": 2}])
+def test_the_connection_drops_in_mid_answer(way: dict[str, int]) -> None:
+    with OllamaServer(behaviour=Behaviour("one two three four", **way)) as server:  # type: ignore[arg-type]
         text, error = collect(OllamaModel("llama3.2:3b", server.host).stream(PROMPT, Control()))
     assert text == "one two"
     assert isinstance(error, LlmError)

@@ -58,16 +58,17 @@ class ModelCard:
 class Behaviour:
     """What the server is told to do. `answer` is text, a list of tokens, or a function of the request's messages.
 
-    `first_token_delay` and `token_delay` are seconds; `drop_after` cuts the connection after so many tokens;
-    `error_after` sends an error line after so many; `chat_error` refuses a chat with (status, message); `thinking` is
-    sent before the answer in `message.thinking`; `done_reason` is how it ends; `garbage` answers every request with a
-    web page.
+    `first_token_delay` and `token_delay` are seconds; `drop_after` cuts the connection after so many tokens,
+    `end_after` ends the stream in good order but without the last part, as a proxy may; `error_after` sends an error
+    line after so many; `chat_error` refuses a chat with (status, message); `thinking` is sent before the answer in
+    `message.thinking`; `done_reason` is how it ends; `garbage` answers every request with a web page.
     """
 
     answer: str | list[str] | Callable[[list[dict[str, Any]]], str] = "It is so [1]."
     first_token_delay: float = 0.0
     token_delay: float = 0.0
     drop_after: int | None = None
+    end_after: int | None = None
     error_after: tuple[int, str] | None = None
     chat_error: tuple[int, str] | None = None
     thinking: str = ""
@@ -294,6 +295,8 @@ class _Handler(BaseHTTPRequestHandler):
         for number, token in enumerate(tokens):
             if told.error_after and number == told.error_after[0]:
                 yield {"error": told.error_after[1]}
+                return
+            if number == told.end_after:
                 return
             if number == told.drop_after:
                 raise ConnectionAbortedError
