@@ -142,10 +142,6 @@ class Bridge:
         except OSError:
             return False
 
-    @property
-    def opened(self) -> bool:
-        return self._opened is not None
-
     async def collections(self) -> list[CollectionInfo]:
         return await self.call(lambda engine: engine.collections())
 
@@ -369,10 +365,10 @@ class Bridge:
         return number
 
     def cancel_answer(self) -> None:
-        if self._answer is not None:
-            self._answer.cancel()
+        if (control := self._answer) is not None:
+            control.cancel()
 
-    def close(self, timeout: float = 10.0) -> None:
+    def close(self, timeout: float = 5.0) -> None:
         """Stop what runs and close the engine. Blocks: call it after the app has left the screen."""
         self._listeners.clear()
         self.cancel_answer()

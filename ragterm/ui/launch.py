@@ -39,11 +39,13 @@ def run_app(paths: Sequence[str] = (), home: Path | None = None, *, settings: Se
     if sys.platform != "win32":
         resource_tracker.ensure_running()
     keep_the_loop_quick(app)
-    with screen_to_itself(log):
-        try:
+    try:
+        with screen_to_itself(log):
             app.run()
-        finally:
-            bridge.close()
+    finally:
+        if bridge.ingesting:
+            print("the ingest stops after the file in work; the rest can be resumed at the next start", file=sys.stderr)
+        bridge.close()
     code = app.return_code or 0
     if code:
         failure = getattr(app, "_exception", None)
