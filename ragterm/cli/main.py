@@ -7,6 +7,7 @@ when they run, so that `ragterm --help` costs no more than click.
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -162,6 +163,8 @@ def main(args: Sequence[str] | None = None) -> None:
     """Run (`args`: the command line without the program's name; None: this process's) and leave with the contract's exit code."""
     from ragterm.cli.output import fail
 
+    # What the engine logs is for the app's log file: here the one clear line of an error says it.
+    logging.getLogger("ragterm").addHandler(logging.NullHandler())
     args = sys.argv[1:] if args is None else list(args)
     state = Globals(as_json="--json" in args)
     try:

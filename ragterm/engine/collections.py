@@ -66,7 +66,7 @@ class OpenCollection:
             if self._keyword is None:
                 from ragterm.engine.keyword import TantivyIndex
 
-                self._keyword = TantivyIndex(self.folder / "keyword")
+                self._keyword = TantivyIndex(self.folder / "keyword", identity=self.store.identity)
             return self._keyword
 
     def dense(self) -> CollectionDenseIndex:

@@ -1,4 +1,4 @@
-"""The facade: one object that opens a home folder and does everything ragterm can do. It composes, it does not compute.
+"""The facade: one object that opens a home folder and does everything ragterm does. It composes, it does not compute.
 
     from ragterm import Engine
 

@@ -233,3 +233,22 @@ print(sorted(heavy & set(sys.modules)))
 def test_the_protocol_is_kept() -> None:
     embedder: Embedder = minilm()
     assert embedder.tokenizer.count(["the cat"]) == [2]
+
+
+def test_nothing_is_reported_to_anyone(tmp_path):
+    """ONNX Runtime keeps a device id and a queue of events in the user's cache folder when its telemetry is on."""
+    program = (
+        "from support.minilm import minilm\n"
+        "minilm().embed_query('a question')\n"
+        "import os; assert os.environ['ORT_DISABLE_TELEMETRY'] == '1'\n"
+    )
+    here = str(Path(__file__).resolve().parents[1])
+    environment = os.environ | {
+        "HOME": str(tmp_path),
+        "XDG_CACHE_HOME": str(tmp_path / "cache"),
+        "PYTHONPATH": os.pathsep.join([here, str(Path(here).parent)]),
+    }
+    environment.pop("CI", None)  # the library is silent by itself where it sees a build machine
+    environment.pop("ORT_DISABLE_TELEMETRY", None)
+    subprocess.run([sys.executable, "-c", program], env=environment, check=True, timeout=120)
+    assert not [path for path in tmp_path.rglob("*") if "Microsoft" in path.parts or path.name == "onnxruntime.db"]

@@ -17,6 +17,8 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+from ragterm.engine.models.runtime import quiet_onnxruntime
+
 OPSET = 17
 # Batch and length of the checks: other than those of the trace, so that a size that was frozen into the graph shows.
 _CHECKS = ((1, 3), (3, 17), (2, 40))
@@ -118,7 +120,8 @@ def _sample(torch: Any, rows: int, width: int, vocabulary: int, count: int) -> t
 def _check(torch: Any, traced: Any, part: Path, inputs: list[str], vocabulary: int) -> None:
     """The graph must agree with torch where the mask is set, on shapes that it was not traced with."""
     import numpy as np
-    import onnxruntime
+
+    onnxruntime = quiet_onnxruntime()
 
     session = onnxruntime.InferenceSession(str(part), providers=["CPUExecutionProvider"])
     for rows, width in _CHECKS:
@@ -137,6 +140,7 @@ def _quantise(source: Path, part: Path) -> None:
     _say("Quantising to int8")
     import logging
 
+    quiet_onnxruntime()
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
     logging.disable(logging.WARNING)

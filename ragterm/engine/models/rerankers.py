@@ -6,8 +6,7 @@ section 3.3, there a sum over a query of fixed length). It needs no weights beyo
 
 Cost: either runs an encoder over every text, so 100 chunks of 240 tokens cost what embedding them costs, one to two seconds on
 two cores. Late interaction remembers the token vectors of chunks that it has seen (most questions of a session meet the same
-ones), and `RERANK_DEPTH` is the number of candidates that a caller should hand over: past the first 30 of a fused list hardly
-any relevant chunk is left to be lifted into the first ten.
+ones), and retrieval hands over only the first candidates of the fused list.
 """
 
 from __future__ import annotations
@@ -35,7 +34,6 @@ if TYPE_CHECKING:
 
     FloatArray = NDArray[np.float32]
 
-RERANK_DEPTH = 30
 # Token vectors that late interaction keeps, as float16: 64 MB are about 350 chunks of 240 tokens at 384 dimensions.
 REMEMBERED_BYTES = 64 << 20
 

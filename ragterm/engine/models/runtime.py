@@ -89,9 +89,17 @@ def _cores() -> int:
         return os.cpu_count() or 1
 
 
-def _open_session(path: Path) -> Any:
+def quiet_onnxruntime() -> Any:
+    """The module, imported with its telemetry off: from 1.29 on it would report sessions and models to its maker over the network,
+    and keep a device id in the user's cache folder. The variable is read once, when the library is loaded."""
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
     import onnxruntime
 
+    return onnxruntime
+
+
+def _open_session(path: Path) -> Any:
+    onnxruntime = quiet_onnxruntime()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1

@@ -127,6 +127,7 @@ def download(
             "offline = true refuses every connection beyond this machine",
             "ragterm config set privacy.offline false",
         )
+    os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
