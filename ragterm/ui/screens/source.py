@@ -58,7 +58,9 @@ def _wrap_part(part: str, start: int, width: int, lines: list[Span]) -> None:
         if character == " " and used >= width:
             space = index + 1
             continue  # a space may hang over the edge: it is not drawn
-        while used + cells > width and index > at:
+        hung = space == index and used >= width  # a space hangs over the edge before this character
+        while (used + cells > width or hung) and index > at:
+            hung = False
             cut = space if space > at else index
             lines.append((start + at, start + cut))
             at = cut
