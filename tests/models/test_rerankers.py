@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -77,40 +76,3 @@ def test_late_interaction_is_max_sim() -> None:
     np.testing.assert_allclose(reranker.score(query, TEXTS), expected, atol=2e-3)
     assert int(np.argmax(expected)) in (0, 3)
     assert reranker.score("", TEXTS).tolist() == [-1.0] * len(TEXTS)
-
-
-class _Counting:
-    """The real embedder, counting what it is asked to encode."""
-
-    def __init__(self) -> None:
-        self.asked: list[str] = []
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(minilm(), name)
-
-    def token_vectors(self, texts: Sequence[str]) -> Any:
-        self.asked += texts
-        return minilm().token_vectors(texts)
-
-
-def test_texts_that_were_seen_are_not_encoded_again() -> None:
-    embedder = _Counting()
-    reranker = LateInteraction(embedder)  # type: ignore[arg-type]
-    first = reranker.score("refund", [TEXTS[0], TEXTS[1], TEXTS[0]])
-    assert embedder.asked == ["refund", TEXTS[0], TEXTS[1]]
-    assert first[0] == first[2]
-    embedder.asked.clear()
-    again = reranker.score("refund", [TEXTS[1], TEXTS[4], TEXTS[0]])
-    assert embedder.asked == ["refund", TEXTS[4]]
-    assert again[0] == first[1] and again[2] == first[0]
-
-
-def test_memory_is_bounded_and_drops_the_oldest() -> None:
-    embedder = _Counting()
-    reranker = LateInteraction(embedder, remembered_bytes=30 * 384 * 2)  # type: ignore[arg-type]
-    for text in (TEXTS[0], TEXTS[1], TEXTS[3]):
-        reranker.score("refund", [text])
-    assert reranker._held <= 30 * 384 * 2
-    embedder.asked.clear()
-    reranker.score("refund", [TEXTS[0]])
-    assert embedder.asked == ["refund", TEXTS[0]]

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ragterm.engine.models.checkpoint import Checkpoint, Pooling, read_embedding_checkpoint
 from ragterm.engine.models.export import discard, ensure_onnx, tokenizer_file
 from ragterm.engine.models.runtime import Graph, batches_by_length
+from ragterm.engine.models.token_memory import TokenMemory
 from ragterm.engine.models.tokenization import TextTokenizer, padded
 from ragterm.engine.models.weights import Weights, find_weights
 from ragterm.engine.types.errors import ModelError
@@ -46,6 +47,7 @@ class OnnxEmbedder:
         self.tokenizer = tokenizer
         self._checkpoint = checkpoint
         self._open_graph = open_graph
+        self._token_memory = TokenMemory()
 
     def embed_documents(self, texts: Sequence[str]) -> FloatArray:
         """float32 (n, dimensions), L2-normalised, in the order of `texts`. Text past the window is truncated."""
@@ -58,7 +60,10 @@ class OnnxEmbedder:
 
     def token_vectors(self, texts: Sequence[str]) -> list[FloatArray]:
         """For each text float32 (tokens, dimensions), L2-normalised per token, special tokens left out. Text past the window is
-        truncated; a text without tokens gives (0, dimensions)."""
+        truncated; a text without tokens gives (0, dimensions). Texts seen lately are remembered."""
+        return self._token_memory.get(texts, self._encode_tokens)
+
+    def _encode_tokens(self, texts: Sequence[str]) -> list[FloatArray]:
         import numpy as np
 
         out: list[FloatArray] = [np.empty((0, self.dimensions), np.float32)] * len(texts)

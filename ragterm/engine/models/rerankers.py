@@ -5,15 +5,13 @@ vectors: for each token of the query the best cosine over the text's tokens, ave
 section 3.3, there a sum over a query of fixed length). It needs no weights beyond the embedding model's.
 
 Cost: either runs an encoder over every text, so 100 chunks of 240 tokens cost what embedding them costs, one to two seconds on
-two cores. Late interaction remembers the token vectors of chunks that it has seen (most questions of a session meet the same
-ones), and retrieval hands over only the first candidates of the fused list.
+two cores. So retrieval hands over only the first candidates of the fused list, and the embedder remembers the token vectors of what it
+has seen (most questions of a session meet the same chunks).
 """
 
 from __future__ import annotations
 
 import functools
-import threading
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,9 +32,6 @@ if TYPE_CHECKING:
 
     FloatArray = NDArray[np.float32]
 
-# Token vectors that late interaction keeps, as float16: 64 MB are about 350 chunks of 240 tokens at 384 dimensions.
-REMEMBERED_BYTES = 64 << 20
-
 
 class LateInteraction:
     """Implements `protocols.Reranker`: MaxSim over the embedding model's token vectors. Scores lie in [-1, 1]."""
@@ -44,12 +39,8 @@ class LateInteraction:
     name = "late-interaction"
     scale = "MaxSim (mean cosine)"
 
-    def __init__(self, embedder: Embedder, remembered_bytes: int = REMEMBERED_BYTES) -> None:
+    def __init__(self, embedder: Embedder) -> None:
         self._embedder = embedder
-        self._limit = remembered_bytes
-        self._held = 0
-        self._memory: OrderedDict[str, NDArray[np.float16]] = OrderedDict()
-        self._guard = threading.Lock()
 
     def score(self, query: str, texts: Sequence[str]) -> FloatArray:
         """float32 (n,), in the order of `texts`. Texts past the model's window are judged by what is inside it; a text or
@@ -60,32 +51,11 @@ class LateInteraction:
         asked = self._embedder.token_vectors([query])[0]  # (q, d)
         if not len(asked):
             return scores
-        for i, tokens in enumerate(self._token_vectors(texts)):
+        for i, tokens in enumerate(self._embedder.token_vectors(texts)):
             if len(tokens):
-                cosines = asked @ tokens.astype(np.float32).T  # (q, t)
+                cosines = asked @ tokens.T  # (q, t)
                 scores[i] = cosines.max(axis=1).mean()
         return scores
-
-    def _token_vectors(self, texts: Sequence[str]) -> list[NDArray[np.float16]]:
-        import numpy as np
-
-        with self._guard:
-            found = {text: self._memory[text] for text in texts if text in self._memory}
-            for text in found:
-                self._memory.move_to_end(text)
-        missing = [text for text in dict.fromkeys(texts) if text not in found]
-        if missing:
-            made = [v.astype(np.float16) for v in self._embedder.token_vectors(missing)]
-            found.update(zip(missing, made, strict=True))
-            with self._guard:
-                for text, vectors in zip(missing, made, strict=True):
-                    if text not in self._memory:
-                        self._memory[text] = vectors
-                        self._held += vectors.nbytes
-                while self._held > self._limit and self._memory:
-                    _, dropped = self._memory.popitem(last=False)
-                    self._held -= dropped.nbytes
-        return [found[text] for text in texts]
 
 
 class CrossEncoder:
