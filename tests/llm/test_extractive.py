@@ -8,9 +8,9 @@ import pytest
 from support.minilm import minilm
 from support.passages import passage
 
-from ragterm.engine.llm.evidence import cue, is_heading, judge, stem
+from ragterm.engine.llm.evidence import cue, is_heading, judge
 from ragterm.engine.llm.extractive import ExtractiveAnswerer, in_reading_order, quoted, select
-from ragterm.engine.llm.relevance import AskedWord, missing_words
+from ragterm.engine.llm.relevance import AskedWord, edits, missing_words, stands_in, stem
 from ragterm.engine.types.answers import CitedSpan, Declined, Finished, LlmEvent, Passage, Prompt, TextDelta
 from ragterm.engine.types.control import Control
 from ragterm.engine.types.errors import Cancelled
@@ -210,3 +210,35 @@ def test_missing_words() -> None:
     assert missing_words([word("cable", 0.2)]) == ["cable"]
     # Without it the question would not be nearer to what was found: a mere turn of phrase.
     assert missing_words([word("cable", 0.2, pull=-0.01)]) == []
+
+
+EVIDENCE = "Juris Hartmanis wrote to the United Methodist Church in Colombia. European rulers kept a mask."
+
+
+@pytest.mark.parametrize(
+    ("word", "is_name", "stands"),
+    [
+        ("rulers", False, True),
+        ("ruler", False, True),
+        ("Europe", True, True),
+        ("Hatmanis", True, True),
+        ("Columbia", True, True),
+        ("UMC", True, True),
+        ("UNC", True, False),
+        ("Japan", True, False),
+        ("Mark", True, False),
+        ("task", False, False),
+        ("eur", False, False),
+    ],
+)
+def test_a_word_stands_in_the_evidence_in_another_form_or_spelling(word: str, is_name: bool, stands: bool) -> None:
+    stems = frozenset(stem(w.lower()) for w in EVIDENCE.replace(".", "").split())
+    assert stands_in(word, is_name, EVIDENCE, stems) is stands
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "count"),
+    [("Iain", "Lain", 1), ("kitten", "sitting", 3), ("same", "Same", 0), ("ab", "abcdefgh", 4), ("", "ab", 2)],
+)
+def test_edits(one: str, other: str, count: int) -> None:
+    assert edits(one, other, 3) == count

@@ -27,7 +27,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ragterm.engine.llm.relevance import AskedWord
+from ragterm.engine.llm.relevance import AskedWord, stands_in, stem
 from ragterm.engine.types.answers import Passage
 from ragterm.engine.types.sentences import sentence_spans
 
@@ -50,7 +50,7 @@ a an the this that these those of in on at by for from with to into onto as abou
 over under is are was were be been being am do does did done has have had having can could will would shall should
 may might must i you he she it we they me him her us them my your his its our their what which who whom whose when
 where why how and or but if because than then so not no nor there here also very just only own same such too s t d
-ll re ve much many long often please tell
+ll re ve much many long often please tell name kind type sort
 """
 _STOP_WORDS = frozenset(_STOP.split())
 _WORD = re.compile(r"[^\W_]+")
@@ -76,14 +76,6 @@ _ASKS_NUMBER = re.compile(
     re.IGNORECASE,
 )
 _ASKS_NAME = re.compile(r"\bwho(?:m|se)?\b|\bwhere\b|\b(?:city|country|state|place)\b", re.IGNORECASE)
-
-
-def stem(word: str) -> str:
-    """A word without its commonest English endings: enough to match "refunds" with "refunded"."""
-    for ending in ("ingly", "edly", "ings", "ing", "ies", "ied", "ed", "es", "ly", "s"):
-        if word.endswith(ending) and len(word) - len(ending) >= 3:
-            return word[: -len(ending)] + ("y" if ending in ("ies", "ied") else "")
-    return word[:-1] if word.endswith("e") and len(word) > 4 else word
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +175,7 @@ def judge(question: str, passages: Sequence[Passage], embedder: Embedder) -> Jud
     words_asked = _asked_words(
         question,
         np.max([similarity[n].max(axis=1) for n in held], axis=0),
-        _stems("\n".join(f"{passages[n].title}\n{texts[n]}" for n in held)),
+        "\n".join(f"{passages[n].title}\n{texts[n]}" for n in held),
         asked_vector,
         np.stack([vector for _, vector, _ in best]),
         embedder,
@@ -261,30 +253,35 @@ def _token_places(
 def _asked_words(
     question: str,
     nearest: FloatArray,
-    held: frozenset[str],
+    held: str,
     asked_vector: FloatArray,
     sentence_vectors: FloatArray,
     embedder: Embedder,
 ) -> tuple[AskedWord, ...]:
     """The content words of the question. `nearest` (question tokens,): cosine of the most similar token of the
-    evidence; `held`: the stems that stand there; `sentence_vectors` (best sentences, d)."""
+    evidence; `held`: the text there; `sentence_vectors` (best sentences, d)."""
     spans = list(embedder.tokenizer.spans(question))[: len(nearest)]
     found = [m for m in _WORD.finditer(question) if m.group().lower() not in _STOP_WORDS][:_MAX_WORDS]
     # A word of several tokens is as like as its least like token: "freelancers" is not "free".
     likeness = [[nearest[i] for i, (s, e) in enumerate(spans) if s >= m.start() and e <= m.end()] for m in found]
     without = embedder.embed_documents([question[: m.start()] + question[m.end() :] for m in found])  # (words, d)
     reached = float((sentence_vectors @ asked_vector).max())
-    return tuple(
-        AskedWord(
-            word=m.group(),
-            nearest=float(min(like, default=1.0)),
-            stands=stem(m.group().lower()) in held,
-            importance=float(1.0 - vector @ asked_vector),
-            pull=float((sentence_vectors @ vector).max()) - reached,
-            is_name=m.start() > 0 and m.group()[0].isupper() and question[: m.start()].rstrip()[-1:] not in ".!?",
+    stems = _stems(held)
+    words = []
+    for match, like, vector in zip(found, likeness, without, strict=True):
+        word, before = match.group(), question[: match.start()].rstrip()
+        is_name = bool(before) and word[0].isupper() and before[-1] not in ".!?"
+        words.append(
+            AskedWord(
+                word=word,
+                nearest=float(min(like, default=1.0)),
+                stands=stands_in(word, is_name, held, stems),
+                importance=float(1.0 - vector @ asked_vector),
+                pull=float((sentence_vectors @ vector).max()) - reached,
+                is_name=is_name,
+            )
         )
-        for m, like, vector in zip(found, likeness, without, strict=True)
-    )
+    return tuple(words)
 
 
 def cue(question: str, sentence: str) -> float:
