@@ -60,7 +60,8 @@ class OnnxEmbedder:
 
     def token_vectors(self, texts: Sequence[str]) -> list[FloatArray]:
         """For each text float32 (tokens, dimensions), L2-normalised per token, special tokens left out. Text past the window is
-        truncated; a text without tokens gives (0, dimensions). Texts seen lately are remembered."""
+        truncated; a text without tokens gives (0, dimensions). Texts seen lately are remembered, in half
+        precision."""
         return self._token_memory.get(texts, self._encode_tokens)
 
     def _encode_tokens(self, texts: Sequence[str]) -> list[FloatArray]:
