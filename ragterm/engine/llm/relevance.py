@@ -25,7 +25,7 @@ from dataclasses import dataclass
 
 NAME_NEAREST = 0.45
 """Below this cosine nothing in the evidence is like a name."""
-WORD_NEAREST = 0.27
+WORD_NEAREST = 0.30
 """Below this cosine nothing in the evidence is like a common word, in use or in sense."""
 WORD_IMPORTANCE = 0.045
 """1 - cosine between the question with and without the word: from here on it carries meaning."""
