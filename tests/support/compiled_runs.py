@@ -10,7 +10,7 @@ code is quick enough.
 import os
 import sys
 
-if sys.argv[1] == "loops":
+if sys.argv[1:2] == ["loops"]:
     os.environ["NUMBA_DISABLE_JIT"] = "1"
 
 import numpy as np

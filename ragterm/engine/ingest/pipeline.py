@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ragterm.engine.documents.sources import kind_of
+from ragterm.engine.ingest.contents import IndexedContents
 from ragterm.engine.ingest.feed import Broken, Chunked, Embedded, EmbeddingFeed, Unreadable, Warmed, Work
 from ragterm.engine.ingest.ledger import Ledger
 from ragterm.engine.ingest.outcomes import Outcomes
@@ -82,6 +83,7 @@ class Conductor:
         self._removals: list[Job] = []
         self._originals: dict[str, Work] = {}
         self._copies: defaultdict[str, list[Work]] = defaultdict(list)
+        self._contents = IndexedContents()
         self._ledger = Ledger(self._store, self._committed)
         self._outcomes = Outcomes(self._store, self._ledger)
         self._capacity = 4 * parser_workers(settings.ingest) + 8
@@ -156,6 +158,7 @@ class Conductor:
         if self._removals:
             # Last, so that a file that was moved finds the vectors of its old place.
             for job in self._removals:
+                self._contents.forget(job.document_id)
                 self._outcomes.removed_from_disk(job)
             self._removals.clear()
             self._ledger.flush()
@@ -170,6 +173,7 @@ class Conductor:
     def _begin(self, job: Job) -> None:
         work = Work(job, time.monotonic(), kind=kind_of(job.path) or "")
         self._in_work[job.id] = work
+        self._contents.forget(job.document_id)
         self._unchunked += 1
         self._reader.submit(self._examine, work)
 
@@ -259,6 +263,9 @@ class Conductor:
             self._finish(work)
         elif (original := self._originals.get(work.content_hash)) is not None and original is not work:
             self._copies[work.content_hash].append(work)
+        elif (indexed := self._contents.original(work.content_hash)) is not None:
+            self._outcomes.duplicate(work, indexed)
+            self._finish(work)
         else:
             self._parse(work)
 
@@ -329,6 +336,7 @@ class Conductor:
         del self._originals[work.content_hash]
         copies = self._copies.pop(work.content_hash, [])
         if settled:
+            self._contents.note(work.job.document_id, work.content_hash)
             for copy in copies:
                 self._outcomes.duplicate(copy, work.job.document_id)
                 self._finish(copy)
