@@ -192,7 +192,7 @@ def test_the_app_starts_and_quits_in_a_real_terminal(terminal) -> None:
     app.expect(b"Palette")
     app.expect(b"extractive")
     app.send(b"\x11")  # ctrl+q
-    assert app.close() == 0
+    assert app.close() == 0, app.written[-3000:]
     assert b"\x1b[?1049l" in app.written  # the alternate screen is left
 
 

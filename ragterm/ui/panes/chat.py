@@ -86,7 +86,7 @@ class ChatPane(Pane):
         yield ChatConversation(id="conversation")
         yield Prompt(id="prompt")
 
-    def on_mount(self) -> None:
+    def built(self) -> None:
         self.conversation = self.query_one("#conversation", ChatConversation)
         self.prompt = self.query_one("#prompt", Prompt)
         if (listed := self.bridge.listed) is not None:

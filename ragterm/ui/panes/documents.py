@@ -138,7 +138,7 @@ class DocumentsPane(DocumentCommands, Pane):
                 detail.border_title = Content("Document")
                 yield Static("", id="card", markup=False)
 
-    def on_mount(self) -> None:
+    def built(self) -> None:
         self.table.sorted_by = self._sort
         if self.bridge.listed is not None:
             self._listed(self.bridge.listed)

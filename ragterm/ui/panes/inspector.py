@@ -101,7 +101,7 @@ class InspectorPane(Pane):
                 yield Timings(id="side-times")
         yield StatusLine(id="inspector-status")
 
-    def on_mount(self) -> None:
+    def built(self) -> None:
         self.query_line = self.query_one("#query", QueryLine)
         self.table = self.query_one("#ranks", RankTable)
         self.moves = self.query_one("#moves", BeforeAfter)

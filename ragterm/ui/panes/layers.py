@@ -87,7 +87,7 @@ class LayersPane(Pane):
                 yield NodeDetail(id="node")
         yield StatusLine(id="layers-status")
 
-    def on_mount(self) -> None:
+    def built(self) -> None:
         self.query_line = self.query_one("#walk-query", QueryLine)
         self.table = self.query_one("#layer-table", LayerTable)
         self.map = self.query_one("#map", GraphMap)

@@ -27,7 +27,13 @@ class Pane(Container):
 
     def _on_mount(self, event: Any) -> None:
         super()._on_mount(event)
-        self.bridge.listen(self)
+        # A pane that is mounted while the app is leaving gets no children: it never comes to life.
+        if self.children:
+            self.built()
+            self.bridge.listen(self)
+
+    def built(self) -> None:
+        """Called once, when the pane's widgets are there."""
 
     def fetch(
         self,
