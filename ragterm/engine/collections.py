@@ -95,9 +95,6 @@ class OpenCollection:
 
     def fresh(self) -> tuple[CollectionDenseIndex, TantivyIndex, str]:
         """Both indexes at the store's generation, and a note if the keyword index has to wait for another process (else "")."""
-        from ragterm.engine.ingest.rooms import catch_up
-        from ragterm.engine.store.locks import IndexerLock
-
         dense, keyword = self.dense(), self.keyword
         generation = self.store.generation
         if dense.generation < generation:
@@ -105,6 +102,10 @@ class OpenCollection:
                 for changes in self.store.changes.blocks(dense.generation):
                     dense.apply(changes)
         if keyword.generation < generation:
+            # A question on a collection at rest does not pay for importing the ingest.
+            from ragterm.engine.ingest.rooms import catch_up
+            from ragterm.engine.store.locks import IndexerLock
+
             lock = IndexerLock(self.folder)
             if not lock.try_acquire():
                 behind = generation - keyword.generation
@@ -139,6 +140,7 @@ class OpenCollection:
         """What `retrieve` needs, and `fresh`'s note. Raises StoreError when the live build is another model's."""
         from ragterm.engine.retrieval.pipeline import RetrievalRooms
 
+        self.models.begin_loading()
         dense, keyword, note = self.fresh()
         live = self.store.builds.live()
         embedder = self.models.embedder()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-from ragterm.engine.types.errors import DownloadNeeded, UsageError
+from ragterm.engine.types.errors import DownloadNeeded, RagtermError, UsageError
 from ragterm.engine.types.settings import Settings
 
 if TYPE_CHECKING:
@@ -16,6 +17,13 @@ if TYPE_CHECKING:
 LATE_INTERACTION = "late-interaction"
 CROSS_ENCODER = "cross-encoder"
 NO_RERANKER = "none"
+
+
+@runtime_checkable
+class Loadable(Protocol):
+    """A model that reads its weights at the first use, or when told to."""
+
+    def load(self) -> None: ...
 
 
 class ResidentModels:
@@ -27,6 +35,8 @@ class ResidentModels:
         self._embedder: Embedder | None = None
         self._rerankers: dict[str, Reranker] = {}
         self._loading = threading.RLock()
+        self._beginning = threading.Lock()
+        self._begun = False
 
     def embedder(self, progress: Callable[[str], None] | None = None) -> Embedder:
         """Raises ModelError, DownloadNeeded, OfflineError. The first call may export the model, which `progress` tells."""
@@ -37,6 +47,21 @@ class ResidentModels:
                 offline = self.settings.privacy.offline
                 self._embedder = load_embedder(self.settings.embedding, self.cache, offline=offline, progress=progress)
             return self._embedder
+
+    def begin_loading(self) -> None:
+        """Load the embedder and its graph in a thread of its own, while the caller opens what else a question needs. What goes wrong is
+        raised by `embedder`."""
+        with self._beginning:
+            if self._begun:
+                return
+            self._begun = True
+        threading.Thread(target=self._load, name="load-embedder", daemon=True).start()
+
+    def _load(self) -> None:
+        with self._loading, contextlib.suppress(RagtermError):
+            embedder = self.embedder()
+            if isinstance(embedder, Loadable):
+                embedder.load()
 
     def resolve_reranker(self, name: str) -> str:
         """ "auto" and short names made whole: the cross-encoder's checkpoint where it is on this machine, else late interaction."""

@@ -49,6 +49,10 @@ class OnnxEmbedder:
         self._open_graph = open_graph
         self._token_memory = TokenMemory()
 
+    def load(self) -> None:
+        """Read the graph now instead of at the first text."""
+        _ = self._graph
+
     def embed_documents(self, texts: Sequence[str]) -> FloatArray:
         """float32 (n, dimensions), L2-normalised, in the order of `texts`. Text past the window is truncated."""
         return self._embed([self._checkpoint.document_prompt + text for text in texts])
