@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
+import re
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -51,7 +52,9 @@ async def picture(out: Path, pane: str, size: tuple[int, int], theme: str, quest
             await pilot.pause(2.5)
             await pilot.press(*keys)
             await pilot.pause(2.0)
-            out.write_text(app.export_screenshot(title="ragterm"), encoding="utf-8")
+            svg = app.export_screenshot(title="ragterm")
+            # The template asks a server for its font: a picture of a private tool fetches nothing.
+            out.write_text(re.sub(r"@font-face \{.*?\}\s*", "", svg, flags=re.DOTALL), encoding="utf-8")
 
 
 if __name__ == "__main__":
