@@ -75,8 +75,7 @@ class Engine:
     # Collections
 
     def collections(self, hidden: bool = False) -> list[CollectionInfo]:
-        """Every collection by name; hidden ones (made by `ask --docs`) only when asked for. One that cannot be read is left out and
-        logged: `doctor` names it."""
+        """By name; hidden ones (made by `ask --docs`) when asked for. One that cannot be read is logged; `doctor` names it."""
         found = []
         for name in self._shelf.names():
             if name.startswith(_HIDDEN_PREFIX) and not hidden:
@@ -110,8 +109,8 @@ class Engine:
         on_progress: OnProgress | None = None,
         control: Control | None = None,
     ) -> IngestReport:
-        """Read files and folders into a collection, made when it is not there. Raises NotFoundError for a path that is neither on
-        disk nor in the collection; a document that cannot be read is an outcome of the report, not an error."""
+        """Read files and folders into a collection, made when it is not there. A document that cannot be read is an outcome of the
+        report; a path that is neither on disk nor in the collection raises NotFoundError."""
         from ragterm.engine.ingest import ingest
 
         opened = self._shelf.get(collection, create=True)
@@ -306,7 +305,7 @@ class Engine:
     # The graph
 
     def graph_summary(self, collection: str = "default") -> GraphSummary:
-        """A graph that is behind (a process ended before it was built) is built in the background from here on."""
+        """A graph that was left behind is built in the background from here on."""
         dense = self._shelf.get(collection).fresh()[0]
         if not dense.graph_is_current():
             dense.save(build_graph=True)
