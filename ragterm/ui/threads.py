@@ -7,7 +7,7 @@ import os
 import sys
 import threading
 
-NICENESS = 5
+NICENESS = 10
 """Of every thread that works for the interface. The loop's own is 0."""
 
 

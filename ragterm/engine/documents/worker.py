@@ -18,7 +18,7 @@ from typing import Any, BinaryIO
 from ragterm.engine.documents.frames import BrokenFrame, document_header, error_header, read_frame, write_frame
 from ragterm.engine.types.errors import ParseError
 
-_NICENESS = 7
+_NICENESS = 12
 _GRACE_SECONDS = 5
 
 

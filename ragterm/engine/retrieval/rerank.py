@@ -23,8 +23,9 @@ reader sees come from these. Between 20 and 50 the figures below differ by at mo
 BLENDS = {"late-interaction": 0.5}
 """By reranker: the share of its own score in the final order. A reranker that is not here decides alone.
 
-nDCG@10 over the first 20 without, with half, with the reranker's score alone: scifact .730, .742, .738; squad .915, .932, .936; cranfield .563,
-.564, .542 (`tests/benchmarks/retrieval_quality.py --rerank`)."""
+nDCG@10 over the first 20, without reranking, with half, with the reranker's score alone: scifact .730, .742, .738; squad .915,
+.932, .936; cranfield .563, .564, .542
+(`tests/benchmarks/retrieval_quality.py --rerank`)."""
 
 
 @dataclass(frozen=True, slots=True)
