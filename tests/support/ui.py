@@ -57,6 +57,20 @@ async def until(pilot: Pilot[Any], condition: Callable[[], Any], seconds: float 
     await pilot.pause()
 
 
+async def settled(pilot: Pilot[Any]) -> None:
+    """Until nothing is fetched any more and the screen has stood still for half a second: the card's text is read, in a thread, where
+    the cursor rests."""
+    still, seen = 0, ""
+    for _ in range(200):
+        await pilot.pause(0.1)
+        busy = any(worker.is_running for worker in pilot.app.workers)
+        now = screen_text(pilot.app)
+        still = 0 if busy or now != seen else still + 1
+        seen = now
+        if still == 5:
+            return
+
+
 def screen_lines(app: Any) -> list[str]:
     """What stands on the screen, line by line, as the terminal would get it."""
     return [strip.text for strip in app.screen._compositor.render_strips()]

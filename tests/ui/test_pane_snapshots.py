@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from support import traces
 from support.pane_app import PaneApp
+from support.ui import settled
 from textual.pilot import Pilot
 
 from ragterm.ui import messages
@@ -38,7 +39,7 @@ async def answered(pilot: Pilot[Any]) -> None:
     await until(pilot, lambda: bool(pane.conversation.exchanges) and pane.conversation.exchanges[-1].state == "done")
     await until(pilot, lambda: not pane.conversation._pending)
     await pilot.press("escape", "tab")
-    await pilot.pause()
+    await settled(pilot)
 
 
 async def inspected(pilot: Pilot[Any], *keys: str) -> None:
@@ -47,7 +48,7 @@ async def inspected(pilot: Pilot[Any], *keys: str) -> None:
     await until(pilot, lambda: pane.trace is not None and bool(pane.rerankers))
     pane.table.focus()
     await pilot.press(*keys)
-    await pilot.pause()
+    await settled(pilot)
 
 
 async def walked(pilot: Pilot[Any], *keys: str) -> None:
@@ -56,6 +57,7 @@ async def walked(pilot: Pilot[Any], *keys: str) -> None:
     await until(pilot, lambda: pane.walk is not None and pane.map._canvas is not None and pane.node.found is not None)
     await pilot.press(*keys)
     await until(pilot, lambda: pane.node.found is not None)
+    await settled(pilot)
 
 
 @pytest.mark.parametrize(("size", "theme"), [((80, 24), "ragterm"), ((120, 36), "paper"), ((100, 30), "terminal")])

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from support.fake_engine import FakeEngine, make_document
-from support.ui import make_app, paste, until
+from support.ui import make_app, paste, settled, until
 from textual.pilot import Pilot
 
 from ragterm.engine.types.ingesting import DocumentOutcome, IngestProgress
@@ -20,8 +20,7 @@ async def ready(pilot: Pilot[Any]) -> None:
     app = pilot.app
     app.animation_level = "none"
     await until(pilot, lambda: app.bridge.listed is not None and app.status.llm and len(app.switcher.children) == 4)
-    await pilot.pause(0.3)  # the card's text is read where the cursor rests
-    await pilot.pause()
+    await settled(pilot)
 
 
 def before(*steps: str) -> Callable[[Pilot[Any]], Any]:
@@ -29,7 +28,7 @@ def before(*steps: str) -> Callable[[Pilot[Any]], Any]:
         await ready(pilot)
         for key in steps:
             await pilot.press(key)
-        await pilot.pause(0.3)
+        await settled(pilot)
 
     return run
 
