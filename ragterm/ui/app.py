@@ -186,6 +186,7 @@ class RagtermApp(AppActions, ThemeChoice, Offers, App[None], inherit_bindings=Fa
         first = message.titles[0] if message.titles else "1 document"
         many = f"{len(message.documents or ())} documents"
         self.status.limit = "" if message.documents is None else first if len(message.documents) == 1 else many
+        self.refresh_bindings()
         if message.documents is not None:
             await self.show_pane("chat")
         await self.ensure_pane("chat")

@@ -83,6 +83,11 @@ def test_it_fits_the_window_turns_go_first_then_the_last_passages() -> None:
     assert len(build_prompt("Why?", passages, window=64, answer_tokens=32).passages) == 1
 
 
+def test_the_same_content_counts_the_same_whatever_the_fence_word() -> None:
+    passages = [passage(n, f"Passage number {n}.") for n in range(1, 9)]
+    assert len({build_prompt("Why?", passages, window=9000, answer_tokens=500).tokens for _ in range(50)}) == 1
+
+
 @pytest.mark.parametrize(
     "text",
     [

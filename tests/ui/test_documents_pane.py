@@ -218,6 +218,18 @@ async def test_pause_and_cancel_are_offered_only_while_an_ingest_runs() -> None:
         assert pane.check_action("cancel", ()) is False
 
 
+async def test_the_last_line_follows_the_list() -> None:
+    """The list comes from a thread, after the focus: what can be done with a document is offered as soon as there is one."""
+    app = make_app()
+    async with running(app) as pilot:
+        app.query_one(DocumentsPane).table.focus()
+        full = app.bridge.listed
+        assert full is not None
+        for documents, offered in [((), False), (full.documents, True)]:
+            app.bridge.publish(messages.DocumentsListed(full.collection, full.collections, documents))
+            await until(pilot, lambda offered=offered: ("Re-ingest" in screen_text(app).splitlines()[-1]) is offered)
+
+
 async def test_ten_thousand_documents_cost_what_is_seen() -> None:
     rows = tuple(
         DocumentRow(f"{n:016x}", f"/docs/{n}.md", f"Document {n}", "markdown", None, 3, "indexed")

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 import secrets
+import string
 from collections.abc import Sequence
 
 from ragterm.engine.types.answers import Message, Passage, Prompt
@@ -24,6 +25,7 @@ MAX_TURNS = 4
 _TURN_CHARACTERS = 1200
 _TITLE_CHARACTERS = 160
 _LONG_WORD = 12
+_BOUNDARY_LETTERS = 16
 _MESSAGE_TOKENS = 12
 """What a chat template adds around a message."""
 
@@ -81,6 +83,7 @@ def build_prompt(
     """
     kept = list(passages)
     turns = _turns(history)
+    boundary = boundary or _fresh_boundary([question, *(p.chunk.text + p.title for p in passages)])
     room = max(window - answer_tokens, window // 2)
     while True:
         prompt = _assembled(question, kept, turns, boundary)
@@ -99,14 +102,11 @@ def _turns(history: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
     ]
 
 
-def _assembled(
-    question: str, passages: Sequence[Passage], turns: Sequence[tuple[str, str]], boundary: str | None
-) -> Prompt:
-    word = boundary or _fresh_boundary([question, *(p.chunk.text + p.title for p in passages)])
-    messages = [Message("system", _RULES.format(boundary=word))]
+def _assembled(question: str, passages: Sequence[Passage], turns: Sequence[tuple[str, str]], boundary: str) -> Prompt:
+    messages = [Message("system", _RULES.format(boundary=boundary))]
     for asked, answered in turns:
         messages += [Message("user", asked), Message("assistant", answered)]
-    fenced = "\n\n".join(_fenced(p, word) for p in passages) or "(no passage was found)"
+    fenced = "\n\n".join(_fenced(p, boundary) for p in passages) or "(no passage was found)"
     messages.append(Message("user", f"{fenced}\n\nQuestion: {question.strip()}"))
     tokens = sum(estimate_tokens(m.content) + _MESSAGE_TOKENS for m in messages)
     return Prompt(question, tuple(messages), tuple(passages), tokens)
@@ -123,7 +123,9 @@ def _fenced(passage: Passage, boundary: str) -> str:
 
 
 def _fresh_boundary(texts: Sequence[str]) -> str:
+    """A random word of 75 bits that no text holds. Letters only: every such word counts the same number of tokens, so that
+    two prompts of the same content have the same length."""
     while True:
-        word = secrets.token_hex(8)
+        word = "".join(secrets.choice(string.ascii_lowercase) for _ in range(_BOUNDARY_LETTERS))
         if not any(word in text for text in texts):
             return word

@@ -203,7 +203,8 @@ class DocumentsPane(DocumentCommands, Pane):
         if empty:
             self._teach()
         self.set_class(empty, "-empty")
-        if empty and had_focus:
+        focused = self.app.focused
+        if had_focus and (empty or (focused is not None and focused.id == "samples")):  # the button vanishes with the emptiness
             self.call_after_refresh(self.focus_first)
         self._show_rows()
 
@@ -220,6 +221,7 @@ class DocumentsPane(DocumentCommands, Pane):
         elif self._descending:
             rows.reverse()
         self.table.show(rows)
+        self.refresh_bindings()  # what can be done depends on whether there is a row
         total, failed = len(self._rows), sum(row.state == "failed" for row in self._rows)
         box = self.query_one("#list")
         shown = f"{len(rows):,} of {total:,}" if self._words else f"{total:,}"
