@@ -204,7 +204,8 @@ class DocumentsPane(DocumentCommands, Pane):
             self._teach()
         self.set_class(empty, "-empty")
         focused = self.app.focused
-        if had_focus and (empty or (focused is not None and focused.id == "samples")):  # the button vanishes with the emptiness
+        # The button vanishes with the emptiness, and the focus with the button.
+        if had_focus and (empty or (focused is not None and focused.id == "samples")):
             self.call_after_refresh(self.focus_first)
         self._show_rows()
 
