@@ -15,7 +15,7 @@ if sys.argv[1:2] == ["loops"]:
 
 import numpy as np
 
-from ragterm.engine.vectors import connect, construction, execution, hnsw
+from ragterm.engine.vectors import connect, construction, execution
 from ragterm.engine.vectors.flat import Rows
 from ragterm.engine.vectors.stored import GraphParameters, StoredVectors
 
@@ -50,7 +50,7 @@ def main() -> None:
         vectors, queries = data_set(name)
         rows = Rows.of(np.arange(len(vectors)) + 1000, vectors)
         stored = construction.build(StoredVectors(rows, 1, "", "x"), GraphParameters(m=8, ef_construction=100, seed=3))
-        for field in ("codes", "levels", "first_row", "links", "degrees", "top"):
+        for field in ("codes", "sums", "levels", "upper_row", "links", "top"):
             results[f"{name}/{field}"] = getattr(stored.graph, field).copy()
         deleted = np.zeros(len(vectors), dtype=np.bool_)
         for case in ("whole", "deleted"):
@@ -58,15 +58,14 @@ def main() -> None:
                 deleted = np.random.default_rng(5).random(len(vectors)) < 0.3
             found = np.full((len(queries), 100), -1, dtype=np.int64)
             for i, query in enumerate(queries):
-                nodes = construction.search_graph(stored, query, 100, deleted, hnsw.new_log())
-                found[i, : len(nodes)] = nodes
+                nodes, _ = construction.search_graph(stored, query, 100, deleted)
+                found[i, : len(nodes[:100])] = nodes[:100]
             results[f"{name}/{case}"] = found
         results[f"{name}/mask"] = deleted
         results[f"{name}/limit"] = np.array([stored.code_limit])
         if name == "small":
             # A graph that lost all but one link of every node exercises the repair as well.
             stored.graph.links[:, 1:] = -1
-            stored.graph.degrees[:] = np.minimum(stored.graph.degrees, 1)
             results["small/repaired"] = np.array([connect.connect_layers(stored.graph)])
             results["small/repaired_links"] = stored.graph.links
     np.savez(out, **results)

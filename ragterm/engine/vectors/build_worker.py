@@ -15,7 +15,7 @@ from pathlib import Path
 
 from ragterm.engine.types.errors import RagtermError
 from ragterm.engine.vectors import construction
-from ragterm.engine.vectors.execution import compile_kernels
+from ragterm.engine.vectors.execution import compile_kernels, is_compiled
 from ragterm.engine.vectors.snapshot import SnapshotError
 from ragterm.engine.vectors.stored import GraphParameters, StoredGraph, read_graph, read_vectors, write_graph
 
@@ -48,10 +48,12 @@ def build_in_folder(
         compile_kernels()
     _say(0, len(stored.rows))
     old = _old_graph(folder)
+    # Interpreted threads would only wait for each other.
+    threads = os.cpu_count() or 1 if is_compiled() else 1
     if old is not None and construction.can_extend(old, stored, parameters):
-        graph = construction.extend(old, stored, _Reporter())
+        graph = construction.extend(old, stored, threads, _Reporter())
     else:
-        graph = construction.build(stored, parameters, _Reporter())
+        graph = construction.build(stored, parameters, threads, _Reporter())
     write_graph(folder, graph)
 
 

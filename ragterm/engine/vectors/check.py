@@ -14,12 +14,14 @@ if TYPE_CHECKING:
     from ragterm.engine.vectors.hnsw import Graph
 
 
-def check_graph(graph: Graph, keys: NDArray[np.int64] | None = None) -> list[str]:
+def check_graph(
+    graph: Graph, keys: NDArray[np.int64] | None = None, deleted: NDArray[np.bool_] | None = None
+) -> list[str]:
     """What is wrong with `graph`, one sentence each; empty when it is sound.
 
     Checked: the shapes fit each other; the entry point stands on the highest layer; degrees lie within M (2M on the ground); links
     lead to other nodes of the same layer, each once; every node is reachable on each of its layers from the entry point along
-    the links; `keys`, where given, has one for every node, and no live node shares its key with another.
+    the links; `keys`, where given, has one for every node, and no node that is not `deleted` shares its key with another.
     """
     problems = _shapes(graph, keys)
     if problems or not len(graph.codes):
@@ -35,7 +37,7 @@ def check_graph(graph: Graph, keys: NDArray[np.int64] | None = None) -> list[str
         found = _links_of(graph, layer)
         problems += found or _reach(graph, layer, entry)
     if keys is not None:
-        live = keys[~graph.deleted]
+        live = keys if deleted is None else keys[~deleted]
         if shared := len(live) - len(distinct(live)):
             problems.append(f"{shared} live nodes share their key with another")
     return problems
@@ -44,10 +46,14 @@ def check_graph(graph: Graph, keys: NDArray[np.int64] | None = None) -> list[str
 def layer_links(graph: Graph, layer: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """All links of a layer as two int64 arrays: from which node, to which."""
     nodes = np.flatnonzero(graph.levels >= layer)
-    rows = graph.first_row[nodes] + layer
-    used = np.arange(graph.links.shape[1]) < graph.degrees[rows][:, np.newaxis]
-    sources = np.repeat(nodes, graph.degrees[rows])
-    return sources, graph.links[rows][used].astype(np.int64)
+    links = graph.links[link_rows(graph, nodes, layer)]
+    used = links >= 0
+    return np.repeat(nodes, used.sum(axis=1)), links[used].astype(np.int64)
+
+
+def link_rows(graph: Graph, nodes: NDArray[np.int64], layer: int) -> NDArray[np.int64]:
+    """Where the links of each of `nodes` on `layer` stand."""
+    return nodes if layer == 0 else graph.upper_row[nodes].astype(np.int64) + layer - 1
 
 
 def reachable(graph: Graph, layer: int, start: int) -> NDArray[np.bool_]:
@@ -56,21 +62,20 @@ def reachable(graph: Graph, layer: int, start: int) -> NDArray[np.bool_]:
     met[start] = True
     frontier = np.array([start])
     while len(frontier):
-        rows = graph.first_row[frontier] + layer
-        used = np.arange(graph.links.shape[1]) < graph.degrees[rows][:, np.newaxis]
+        links = graph.links[link_rows(graph, frontier, layer)]
         ahead = np.zeros(len(graph.codes), dtype=np.bool_)
-        ahead[graph.links[rows][used]] = True
+        ahead[links[links >= 0]] = True
         frontier = np.flatnonzero(ahead & ~met)
         met |= ahead
     return met
 
 
 def _shapes(graph: Graph, keys: NDArray[np.int64] | None) -> list[str]:
-    nodes, rows = len(graph.codes), len(graph.links)
-    if {len(graph.levels), len(graph.first_row), len(graph.deleted)} != {nodes} or len(graph.degrees) != rows:
+    nodes = len(graph.codes)
+    if {len(graph.levels), len(graph.upper_row)} != {nodes} or len(graph.sums) not in (0, nodes):
         return ["the arrays are not of one length"]
-    per_node = graph.levels.astype(np.int64) + 1
-    if (graph.first_row != np.cumsum(per_node) - per_node).any() or int(per_node.sum()) != rows:
+    above = graph.levels.astype(np.int64)
+    if (graph.upper_row != nodes + np.cumsum(above) - above).any() or nodes + int(above.sum()) != len(graph.links):
         return ["the rows of the links do not follow from the levels"]
     if keys is not None and len(keys) != nodes:
         return [f"{len(keys)} keys for {nodes} nodes"]
@@ -80,16 +85,14 @@ def _shapes(graph: Graph, keys: NDArray[np.int64] | None) -> list[str]:
 def _links_of(graph: Graph, layer: int) -> list[str]:
     problems = []
     nodes = np.flatnonzero(graph.levels >= layer)
-    degrees = graph.degrees[graph.first_row[nodes] + layer]
     width = graph.links.shape[1]
     limit = width if layer == 0 else width // 2
-    if (degrees < 0).any() or (degrees > limit).any():
-        return [
-            f"layer {layer}: a node has {degrees.max()} links (at least {degrees.min()}), at most {limit} are allowed"
-        ]
-    rows = graph.first_row[nodes] + layer
-    if ((graph.links[rows] >= 0) != (np.arange(width) < degrees[:, np.newaxis])).any():
-        return [f"layer {layer}: a node's links are not as many as its degree says"]
+    used = graph.links[link_rows(graph, nodes, layer)] >= 0
+    degrees = used.sum(axis=1)
+    if (degrees > limit).any():
+        return [f"layer {layer}: a node has {degrees.max()} links, at most {limit} are allowed"]
+    if (used != (np.arange(width) < degrees[:, np.newaxis])).any():
+        return [f"layer {layer}: a node has a link behind its last"]
     sources, targets = layer_links(graph, layer)
     if (targets >= len(graph.codes)).any():
         return [f"layer {layer}: a link leads to no node"]

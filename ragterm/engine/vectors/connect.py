@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ragterm.engine.vectors.execution import entry_kernel, kernel
-from ragterm.engine.vectors.hnsw import Graph
-from ragterm.engine.vectors.kernels import distance, pack
+from ragterm.engine.vectors.hnsw import Graph, distance_between, room_of, row_of
+from ragterm.engine.vectors.kernels import FURTHEST, pack
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     Parents = NDArray[np.int64]
 
 UNREACHED = -1
-FURTHEST = 0x7FFFFFFFFFFFFFFF
 
 
 def connect_layers(graph: Graph) -> int:
@@ -63,9 +62,11 @@ def spread(graph: Graph, layer: int, start: int, parents: Parents, queue: Parent
     while head < tail:
         node = int(queue[head])
         head += 1
-        row = graph.first_row[node] + layer
-        for i in range(graph.degrees[row]):
-            neighbour = int(graph.links[row, i])
+        row = row_of(graph, node, layer)
+        for i in range(room_of(graph, layer)):
+            neighbour = graph.links[row, i]
+            if neighbour < 0:
+                break
             if parents[neighbour] == UNREACHED:
                 parents[neighbour] = node
                 queue[tail] = neighbour
@@ -75,36 +76,32 @@ def spread(graph: Graph, layer: int, start: int, parents: Parents, queue: Parent
 @kernel
 def link_from_reached(graph: Graph, layer: int, node: int, parents: Parents) -> int:
     """Link the nearest reached node that has a place to spare to `node`, and return it."""
-    width = graph.links.shape[1] if layer == 0 else graph.links.shape[1] // 2
     best = FURTHEST
     best_place = -1
     best_source = -1
     for source in range(graph.codes.shape[0]):
         if parents[source] == UNREACHED or graph.levels[source] < layer:
             continue
-        entry = pack(distance(graph.metric, graph.codes[node], graph.codes[source]), source)
+        entry = pack(distance_between(graph, source, node), source)
         if entry >= best:
             continue
-        place = spare_place(graph, layer, source, width, parents)
+        place = spare_place(graph, layer, source, parents)
         if place >= 0:
             best = entry
             best_place = place
             best_source = source
-    row = graph.first_row[best_source] + layer
-    graph.links[row, best_place] = node
-    if best_place == graph.degrees[row]:
-        graph.degrees[row] += 1
+    graph.links[row_of(graph, best_source, layer), best_place] = node
     return best_source
 
 
 @kernel
-def spare_place(graph: Graph, layer: int, source: int, width: int, parents: Parents) -> int:
+def spare_place(graph: Graph, layer: int, source: int, parents: Parents) -> int:
     """A free place among the links of `source`, else that of its last link which is not the way to anyone, else -1."""
-    row = graph.first_row[source] + layer
-    degree = int(graph.degrees[row])
-    if degree < width:
-        return degree
-    for i in range(degree - 1, -1, -1):
+    row, room = row_of(graph, source, layer), room_of(graph, layer)
+    for i in range(room):
+        if graph.links[row, i] < 0:
+            return i
+    for i in range(room - 1, -1, -1):
         if parents[graph.links[row, i]] != source:
             return i
     return -1

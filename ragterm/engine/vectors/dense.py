@@ -173,11 +173,10 @@ class CollectionDenseIndex:
     def _through_graph(self, state: _State, query: FloatArray, k: int) -> tuple[NDArray[np.int64], FloatArray]:
         """Algorithm 5 over the linked rows, all of what it finds scored exactly together with the best of the newer rows."""
         from ragterm.engine.vectors.construction import search_graph
-        from ragterm.engine.vectors.hnsw import new_log
 
         assert state.graph is not None
         rows = state.rows
-        found = search_graph(state.graph, query, max(EF_SEARCH, 2 * k), ~rows.alive[: state.linked], new_log())
+        found, _ = search_graph(state.graph, query, max(EF_SEARCH, 2 * k), ~rows.alive[: state.linked])
         newer, _ = flat.top_k(rows, query, k, state.unlinked())
         return flat.best_of(rows, np.concatenate([found, newer]), query, k)
 
@@ -196,12 +195,11 @@ class CollectionDenseIndex:
         if self._state.rows.live <= self.exact_limit or self._take_over_graph() is None:
             return
         from ragterm.engine.vectors.construction import search_graph
-        from ragterm.engine.vectors.hnsw import new_log
 
         execution.compile_kernels()
         state = self._state
         if state.graph is not None and len(state.rows):
-            search_graph(state.graph, state.rows.vectors[0], EF_SEARCH, ~state.rows.alive[: state.linked], new_log())
+            search_graph(state.graph, state.rows.vectors[0], EF_SEARCH, ~state.rows.alive[: state.linked])
 
     # -- keeping ------------------------------------------------------------------------------------------------------
 
@@ -301,8 +299,7 @@ class CollectionDenseIndex:
         if not stored.fits(state.rows, state.lineage):
             return None
         nodes = len(stored.graph.codes)
-        graph = stored.graph._replace(deleted=~state.rows.alive[:nodes])
-        if problems := check_graph(graph, state.rows.keys[:nodes]):
+        if problems := check_graph(stored.graph, state.rows.keys[:nodes], ~state.rows.alive[:nodes]):
             raise SnapshotError("The graph is not sound", problems[0], "it will be rebuilt by itself")
         return stored
 

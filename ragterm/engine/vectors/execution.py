@@ -23,10 +23,14 @@ from typing import Any, TypeVar
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-KERNEL_MODULES = ("ragterm.engine.vectors.kernels", "ragterm.engine.vectors.hnsw", "ragterm.engine.vectors.connect")
+KERNEL_MODULES = tuple(f"ragterm.engine.vectors.{name}" for name in ("kernels", "hnsw", "connect", "search", "scan"))
+_OTHER_SOURCES = ("ragterm.engine.vectors.intrinsics",)
 
 _loops: dict[Callable[..., Any], Callable[..., Any]] = {}
 _entries: set[Callable[..., Any]] = set()
+_inlined: set[Callable[..., Any]] = set()
+_leaves: set[Callable[..., Any]] = set()
+_reassociated: set[Callable[..., Any]] = set()
 _lock = threading.Lock()
 _compiled = False
 
@@ -38,18 +42,40 @@ def kernel(function: Function) -> Function:
     return function
 
 
+def inlined_kernel(function: Function) -> Function:
+    """Mark a small kernel whose instructions are put where it is called: a call would copy every array of a tuple it is handed."""
+    _inlined.add(function)
+    return kernel(function)
+
+
+def fast_kernel(function: Function) -> Function:
+    """Mark a small kernel of floats that are no NaN and whose sums may be taken in any order: its loops run many at a time."""
+    _reassociated.add(function)
+    return inlined_kernel(function)
+
+
 def entry_kernel(function: Function) -> Function:
     """Mark `function` as a kernel that Python calls, compiled or not."""
     _entries.add(function)
     return kernel(function)
 
 
-def interpreted_as(fast: Function) -> Callable[[Function], Function]:
+def leaf(function: Function) -> Function:
+    """Mark a kernel that `intrinsics.py` may have under the same name, for processors that have the instructions."""
+    _leaves.add(function)
+    return kernel(function)
+
+
+def interpreted_as(fast: Function, reassociate: bool = False) -> Callable[[Function], Function]:
     """Mark a leaf kernel whose loop would crawl in plain Python: until it is compiled, `fast` (numpy, the same result to the
-    last bit) stands in for it."""
+    last bit) stands in for it. `reassociate`: a sum of floats may be taken in any order, and so in parallel."""
 
     def mark(loop: Function) -> Function:
+        fast.__name__ = loop.__name__
         _loops[fast] = loop
+        _leaves.add(fast)
+        if reassociate:
+            _reassociated.add(fast)
         return fast
 
     return mark
@@ -58,6 +84,23 @@ def interpreted_as(fast: Function) -> Callable[[Function], Function]:
 def loop_of(function: Callable[..., Any]) -> Callable[..., Any]:
     """The plain loop behind a leaf kernel: the oracle for the other two forms."""
     return _loops[function]
+
+
+class Box:
+    """A tuple of arrays that kernels take as `box.value`. Numba looks at every array of a tuple at every call from Python, a fifth of a
+    microsecond each; a box it takes whole."""
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+
+def boxed(value: Any) -> Any:
+    """`value` in a `Box`, or in its compiled equivalent."""
+    if not _compiled:
+        return Box(value)
+    from ragterm.engine.vectors.boxes import CompiledBox
+
+    return CompiledBox(value)
 
 
 def is_compiled() -> bool:
@@ -79,8 +122,19 @@ def compile_kernels() -> bool:
             return True
         on_disk = _use_cache_folder(numba)
         modules = [import_module(name) for name in KERNEL_MODULES]
+        instructions = _instructions(numba)
         machine = {
-            plain: numba.njit(cache=on_disk, nogil=True, no_cpython_wrapper=plain not in _entries)(loop)
+            plain: getattr(instructions, loop.__name__, None)
+            if plain in _leaves and hasattr(instructions, loop.__name__)
+            else numba.njit(
+                cache=on_disk,
+                nogil=True,
+                error_model="numpy",
+                no_cpython_wrapper=plain not in _entries,
+                forceinline=plain in _inlined,
+                _nrt=plain in _entries,
+                fastmath={"reassoc", "nsz", "nnan", "contract"} if plain in _reassociated else False,
+            )(loop)
             for plain, loop in _loops.items()
         }
         # A module that imported a kernel by name holds a reference of its own: all of them are exchanged.
@@ -92,12 +146,21 @@ def compile_kernels() -> bool:
         return _compiled
 
 
+def _instructions(numba: Any) -> Any:
+    """The module `intrinsics` where this processor has what it uses, else None."""
+    if numba.config.DISABLE_JIT:
+        return None
+    from ragterm.engine.vectors import intrinsics
+
+    return intrinsics if intrinsics.supported() else None
+
+
 def numba_cache_folder() -> Path:
     """Where the compiled kernels of exactly this source, Python and machine lie: RAGTERM_CACHE or the user's cache folder."""
     from platformdirs import user_cache_dir
 
     digest = hashlib.sha256(f"{sys.version} {platform.machine()} {platform.node()}".encode())
-    for name in KERNEL_MODULES:
+    for name in KERNEL_MODULES + _OTHER_SOURCES:
         digest.update(Path(__file__).with_name(name.rpartition(".")[2] + ".py").read_bytes())
     return Path(os.environ.get("RAGTERM_CACHE") or user_cache_dir("ragterm")) / "numba" / digest.hexdigest()[:16]
 

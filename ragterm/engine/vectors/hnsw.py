@@ -7,12 +7,13 @@ query arrives near its nearest neighbours. To make the way there short, a random
 fewer still on the next, like the express lanes of a skip list: a search enters at the top, walks as far as that layer
 takes it, goes down a layer and walks on. On the ground layer, where all nodes are, it keeps not one but `ef` best nodes.
 
-The graph is a handful of arrays (`Graph`). Distances and heap entries are those of `kernels.py`: integers, so that the same
-vectors, seed and order of insertion give the same graph, bit for bit, on every machine, interpreted or compiled.
+The graph is a handful of arrays (`Graph`). Distances and entries are those of `kernels.py`: integers, so that the same
+vectors, seed and order give the same graph, bit for bit, on every machine, interpreted or compiled, on any number of threads.
 
-Two things are ours. Links are directed, and trimming one node's links can cut the only way to another: `connect.py` mends
-that. And a deleted node stays where it is as a signpost (a tombstone): a search passes through it and leaves it out of
-what it returns.
+Three things are ours. The candidates [C] and the nearest so far [W] of a search share one sorted array, the pool: what a search
+has still to expand is what of the nearest is not yet marked as expanded. Nodes are inserted in batches: all of a batch look for
+their neighbours in the graph as it stands, side by side, then they are linked; a batch of one is the paper's insertion. And links
+are directed, so trimming one node's can cut the only way to another: `connect.py` mends that.
 """
 
 from __future__ import annotations
@@ -22,84 +23,102 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from ragterm.engine.vectors.execution import entry_kernel, kernel
+from ragterm.engine.vectors.execution import entry_kernel, inlined_kernel, kernel
 from ragterm.engine.vectors.kernels import (
-    INNER_PRODUCT,
-    distance,
+    FURTHEST,
+    aligned,
+    dot_bytes,
+    dot_nibbles,
+    dot_rows,
     entry_distance,
     entry_node,
-    heap_pop,
-    heap_push,
+    insert_from_end,
+    insert_sorted,
+    is_expanded,
     pack,
+    prefetch,
+    whole_blocks,
 )
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    Codes = NDArray[np.int8]
     Entries = NDArray[np.int64]
-    Log = NDArray[np.int64]
+    Nodes = NDArray[np.int32]
 
-MAX_LEVEL = 30
+MAX_LEVEL = 15
+NO_LINK = -1
 
 
 class Graph(NamedTuple):
-    """The graph of n nodes on int8 vectors.
+    """The graph of n nodes. Node i stands on the layers 0 to `levels[i]`.
 
-    Node i stands on the layers 0 to `levels[i]`; its links on one of them are `links[row, :degrees[row]]` with
-    `row = first_row[i] + layer`. A row has room for 2M links, which is the paper's M_max0; above the ground M are used, its M_max.
+    Its links on the ground are `links[i]`, on layer l > 0 `links[upper_row[i] + l - 1]`: node numbers, NO_LINK after the last.
+    A row has room for 2M links, which is the paper's M_max0; above the ground M of them are used, its M_max.
     """
 
-    codes: NDArray[np.int8]  # (n, d) the vectors
-    metric: int  # of kernels.py
-    levels: NDArray[np.int8]  # (n,) the top layer of each node
-    first_row: NDArray[np.int64]  # (n,) where the node's rows begin in links and degrees
-    links: NDArray[np.int32]  # (rows, 2M) neighbours by number, -1 where unused
-    degrees: NDArray[np.int32]  # (rows,) links in use
-    deleted: NDArray[np.bool_]  # (n,) tombstones
+    codes: NDArray[np.uint8]  # (n, width) of codes.py
+    bits: int  # of a code: 4 or 8
+    sums: NDArray[np.int32]  # (n,) of the signed codes; empty for 4 bits
+    bias: NDArray[np.int32]  # (n,) what is added to a node's distance (Euclidean: half its squared length), else empty
+    levels: NDArray[np.int8]  # (n,)
+    links: NDArray[np.int32]  # (rows, 2M), rows = n + the sum of all levels
+    upper_row: NDArray[np.int32]  # (n,)
     top: NDArray[np.int64]  # (2,) the entry point and its level, (-1, -1) while the graph is empty
 
 
 class Scratch(NamedTuple):
-    """What a search writes to: one for every thread, used again and again."""
+    """What a search reads and writes beside the graph: one for every thread, used again and again."""
 
-    seen: NDArray[np.int32]  # (n,) the number of the last search that met this node [v]
-    search_number: NDArray[np.int64]  # (1,)
-    candidates: NDArray[np.int64]  # (n,) min-heap of entries still to expand [C]
-    nearest: NDArray[np.int64]  # (ef + 1,) max-heap of the best entries so far [W]
-    found: NDArray[np.int64]  # (ef + 1,) the result: entries, nearest first; before it, the entry points [ep]
-    chosen: NDArray[np.int64]  # (2M + 1,) the entries that Algorithm 4 selects [R]
-    around: NDArray[np.int64]  # (2M + 1,) the neighbourhood that is being trimmed
+    query: NDArray[np.int8]  # (width,) the codes of the query, signed [q]
+    constant: NDArray[np.int64]  # (1,) what is added to all of its distances
+    pool: NDArray[np.int64]  # (ef,) entries, nearest first: W, and C among them
+    seen: NDArray[np.int64]  # (n / 64,) a bit for each node: met by this search [v]
+    met: NDArray[np.int32]  # (n,) the nodes that this search met, in order
+    nearer: NDArray[np.int64]  # entries on their way into the pool
+    chosen: NDArray[np.int64]  # (2M,) the entries that Algorithm 4 selects [R]
+    log: NDArray[np.int64]  # (rows, 4) of `new_log`
 
 
-def empty_graph(codes: Codes, levels: NDArray[np.int8], m: int, metric: int = INNER_PRODUCT) -> Graph:
-    """A graph with a place for every vector of `codes` (n, d), no node inserted yet."""
-    rows_of = levels.astype(np.int64) + 1
-    first_row = np.cumsum(rows_of) - rows_of
-    rows = int(rows_of.sum())
+def empty_graph(
+    codes: NDArray[np.uint8], bits: int, levels: NDArray[np.int8], m: int, bias: NDArray[np.int32] | None = None
+) -> Graph:
+    """A graph with a place for every row of `codes`, no node inserted yet."""
+    above = levels.astype(np.int64)
     return Graph(
         codes=codes,
-        metric=metric,
+        bits=bits,
+        sums=(codes.astype(np.int32) - 128).sum(axis=1, dtype=np.int32) if bits == 8 else np.empty(0, dtype=np.int32),
+        bias=np.empty(0, dtype=np.int32) if bias is None else bias,
         levels=levels,
-        first_row=first_row,
-        links=np.full((rows, 2 * m), -1, dtype=np.int32),
-        degrees=np.zeros(rows, dtype=np.int32),
-        deleted=np.zeros(len(codes), dtype=np.bool_),
+        links=aligned((len(codes) + int(above.sum()), 2 * m), np.int32, NO_LINK),
+        upper_row=(len(codes) + np.cumsum(above) - above).astype(np.int32),
         top=np.array([-1, -1], dtype=np.int64),
     )
 
 
-def scratch_for(graph: Graph, ef: int) -> Scratch:
+def grown(old: Graph, codes: NDArray[np.uint8], levels: NDArray[np.int8]) -> Graph:
+    """`old` with a place for each row of `codes` (m, width) more; `levels` (n + m,) of all nodes."""
+    nodes = len(old.codes)
+    graph = empty_graph(np.concatenate([old.codes, codes]), old.bits, levels, old.links.shape[1] // 2)
+    graph.links[:nodes] = old.links[:nodes]
+    graph.links[len(levels) : len(levels) + len(old.links) - nodes] = old.links[nodes:]
+    graph.top[:] = old.top
+    return graph
+
+
+def new_scratch(graph: Graph, ef: int, log_rows: int = 0) -> Scratch:
     """Scratch for searches of at most `ef` on `graph`."""
     nodes, width = len(graph.codes), graph.links.shape[1]
     return Scratch(
-        seen=np.zeros(nodes, dtype=np.int32),
-        search_number=np.zeros(1, dtype=np.int64),
-        candidates=np.empty(nodes + 1, dtype=np.int64),
-        nearest=np.empty(ef + 1, dtype=np.int64),
-        found=np.empty(ef + 1, dtype=np.int64),
-        chosen=np.empty(width + 1, dtype=np.int64),
-        around=np.empty(width + 1, dtype=np.int64),
+        query=aligned(graph.codes.shape[1] * 8 // graph.bits, np.int8, 0),
+        constant=np.zeros(1, dtype=np.int64),
+        pool=aligned(whole_blocks(max(ef, 1)), np.int64, FURTHEST),
+        seen=np.zeros((nodes + 63) // 64, dtype=np.int64),
+        met=np.empty(nodes + width, dtype=np.int32),
+        nearer=np.empty(width, dtype=np.int64),
+        chosen=np.empty(width, dtype=np.int64),
+        log=new_log(log_rows),
     )
 
 
@@ -120,13 +139,13 @@ MET = 2  # a distance was computed for the first time on this layer
 KEPT = 3  # after an expansion: the furthest of the best is this node
 
 
-def new_log(rows: int = 0) -> Log:
+def new_log(rows: int = 0) -> NDArray[np.int64]:
     """Room for `rows` events; row 0 counts them."""
     return np.zeros((rows + 1, 4), dtype=np.int64)
 
 
-@kernel
-def record(log: Log, event: int, layer: int, entry: int) -> None:
+@inlined_kernel
+def record(log: Entries, event: int, layer: int, entry: int) -> None:
     count = log[0, 0] + 1
     if count < log.shape[0]:
         log[0, 0] = count
@@ -136,164 +155,238 @@ def record(log: Log, event: int, layer: int, entry: int) -> None:
         log[count, 3] = entry_distance(entry)
 
 
-@kernel
-def insert(graph: Graph, node: int, ef_construction: int, scratch: Scratch, log: Log) -> None:
-    """Algorithm 1, INSERT(hnsw, q, M, M_max, efConstruction, m_L): link `node`, whose vector and level are already in place."""
-    level = int(graph.levels[node])
-    entry_point = int(graph.top[0])
-    top_level = int(graph.top[1])
-    if entry_point < 0:
-        graph.top[0] = node
-        graph.top[1] = level
-        return
-    query = graph.codes[node]
-    m = graph.links.shape[1] // 2
-
-    # Above the node's own level: walk to the nearest node of each layer.
-    scratch.found[0] = pack(distance(graph.metric, query, graph.codes[entry_point]), entry_point)
-    count = 1
-    for layer in range(top_level, level, -1):
-        count = search_layer(graph, query, count, 1, layer, True, scratch, log)
-
-    # From there down: find neighbours, link both ways, and trim whoever has too many.
-    for layer in range(min(top_level, level), -1, -1):
-        count = search_layer(graph, query, count, ef_construction, layer, True, scratch, log)
-        degree = select_neighbours(graph, scratch.found, count, m, scratch.chosen)
-        row = graph.first_row[node] + layer
-        graph.degrees[row] = degree
-        for i in range(degree):
-            graph.links[row, i] = entry_node(scratch.chosen[i])
-        for i in range(degree):
-            add_link(graph, int(graph.links[row, i]), node, layer, scratch)
-
-    if level > top_level:
-        graph.top[0] = node
-        graph.top[1] = level
+@inlined_kernel
+def distance(graph: Graph, scratch: Scratch, node: int) -> int:
+    """From the query to `node`: smaller is nearer."""
+    if graph.bits == 4:
+        gap = scratch.constant[0] - dot_nibbles(graph.codes, node, scratch.query)
+    else:
+        gap = scratch.constant[0] - dot_bytes(graph.codes, node, scratch.query)
+    if graph.bias.shape[0] > 0:
+        gap += graph.bias[node]
+    return int(gap)
 
 
-@kernel
-def add_link(graph: Graph, source: int, target: int, layer: int, scratch: Scratch) -> None:
-    """The second half of Algorithm 1's loop: link `source` to `target`; when `source` then has more than M_max links (M_max0 on
-    the ground), keep those that Algorithm 4 selects [eConn, eNewConn]."""
-    row = graph.first_row[source] + layer
-    degree = int(graph.degrees[row])
-    max_degree = graph.links.shape[1] if layer == 0 else graph.links.shape[1] // 2
-    if degree < max_degree:
-        graph.links[row, degree] = target
-        graph.degrees[row] = degree + 1
-        return
-    # The heap is free between two searches: here it puts the neighbourhood in order of distance.
-    base, heap = graph.codes[source], scratch.candidates
-    size = heap_push(heap, 0, pack(distance(graph.metric, base, graph.codes[target]), target))
-    for i in range(degree):
-        neighbour = int(graph.links[row, i])
-        size = heap_push(heap, size, pack(distance(graph.metric, base, graph.codes[neighbour]), neighbour))
-    for i in range(degree + 1):
-        scratch.around[i] = heap[0]
-        size = heap_pop(heap, size)
-    kept = select_neighbours(graph, scratch.around, degree + 1, max_degree, scratch.chosen)
-    graph.degrees[row] = kept
-    for i in range(kept):
-        graph.links[row, i] = entry_node(scratch.chosen[i])
-    for i in range(kept, degree):
-        graph.links[row, i] = -1
+@inlined_kernel
+def distance_between(graph: Graph, a: int, b: int) -> int:
+    """From node `a` to node `b`, both byte codes."""
+    gap = 128 * graph.sums[b] - dot_rows(graph.codes, a, b)
+    if graph.bias.shape[0] > 0:
+        gap += graph.bias[a] + graph.bias[b]
+    return int(gap)
+
+
+@inlined_kernel
+def row_of(graph: Graph, node: int, layer: int) -> int:
+    """Where the links of `node` on `layer` stand."""
+    return int(node) if layer == 0 else int(graph.upper_row[node]) + layer - 1
+
+
+@inlined_kernel
+def room_of(graph: Graph, layer: int) -> int:
+    """How many links a node may have on `layer` [M_max, M_max0]."""
+    room: int = graph.links.shape[1]
+    return room if layer == 0 else room // 2
+
+
+@inlined_kernel
+def unseen_neighbours(graph: Graph, node: int, layer: int, count: int, scratch: Scratch) -> int:
+    """Append the neighbours of `node` that this search has not met to scratch.met[:count], and return how many it holds now."""
+    seen, met, row = scratch.seen, scratch.met, row_of(graph, node, layer)
+    for i in range(room_of(graph, layer)):
+        neighbour = graph.links[row, i]
+        if neighbour < 0:
+            break
+        word, bit = neighbour >> 6, np.int64(neighbour & 63)
+        bits = seen[word]
+        seen[word] = bits | (np.int64(1) << bit)
+        met[count] = neighbour  # whether or not it is new: the next one takes its place if not, and nothing is guessed
+        count += 1 - ((bits >> bit) & 1)
+    return count
 
 
 @kernel
-def search_layer(
-    graph: Graph, query: Codes, count: int, ef: int, layer: int, with_deleted: bool, scratch: Scratch, log: Log
-) -> int:
-    """Algorithm 2, SEARCH-LAYER(q, ep, ef, l_c): the `ef` nodes of `layer` nearest to `query` that are met on the way.
+def search_layer(graph: Graph, count: int, ef: int, layer: int, scratch: Scratch) -> int:
+    """Algorithm 2, SEARCH-LAYER(q, ep, ef, l_c): the `ef` nodes of `layer` nearest to the query that are met on the way.
 
-    The entry points are `scratch.found[:count]`; the result replaces them, nearest first, and its size is returned. Tombstones
-    are walked through in any case; they are part of the result only `with_deleted`.
+    The entry points [ep] are scratch.pool[:count]; the result replaces them, nearest first, and its size is returned.
     """
-    scratch.search_number[0] += 1
-    search_number = scratch.search_number[0]
-    candidates, waiting = scratch.candidates, 0
-    nearest, kept = scratch.nearest, 0
+    pool, seen, met, nearer = scratch.pool, scratch.seen, scratch.met, scratch.nearer
+    for i in range(count, whole_blocks(ef)):
+        pool[i] = FURTHEST
     for i in range(count):
-        entry = int(scratch.found[i])
-        record(log, ENTERED, layer, entry)
-        scratch.seen[entry_node(entry)] = search_number
-        waiting = heap_push(candidates, waiting, entry)
-        if with_deleted or not graph.deleted[entry_node(entry)]:
-            kept = heap_push(nearest, kept, -entry)
-            if kept > ef:
-                kept = heap_pop(nearest, kept)
+        node = entry_node(pool[i])
+        record(scratch.log, ENTERED, layer, pool[i])
+        pool[i] = pack(entry_distance(pool[i]), node)
+        met[i] = node
+        seen[node >> 6] |= np.int64(1) << np.int64(node & 63)
 
-    while waiting > 0:
-        candidate = int(candidates[0])
-        waiting = heap_pop(candidates, waiting)
-        if kept == ef and entry_distance(candidate) > entry_distance(-nearest[0]):
-            break  # every candidate is further than the furthest that would be returned
-        record(log, EXPANDED, layer, candidate)
-        row = graph.first_row[entry_node(candidate)] + layer
-        for i in range(graph.degrees[row]):
-            neighbour = int(graph.links[row, i])
-            if scratch.seen[neighbour] == search_number:
-                continue
-            scratch.seen[neighbour] = search_number
-            entry = pack(distance(graph.metric, query, graph.codes[neighbour]), neighbour)
-            record(log, MET, layer, entry)
-            if kept < ef or entry < -nearest[0]:
-                waiting = heap_push(candidates, waiting, entry)
-                if with_deleted or not graph.deleted[neighbour]:
-                    kept = heap_push(nearest, kept, -entry)
-                    if kept > ef:
-                        kept = heap_pop(nearest, kept)
-        if kept > 0:
-            record(log, KEPT, layer, -nearest[0])
+    size = count  # of the pool
+    first = 0  # every entry before this one is expanded
+    known = count  # of the nodes met
+    while first < size:
+        if is_expanded(pool[first]):
+            first += 1
+            continue
+        record(scratch.log, EXPANDED, layer, pool[first])
+        pool[first] |= 1
+        before, known = known, unseen_neighbours(graph, entry_node(pool[first]), layer, known, scratch)
+        for i in range(before, known):
+            prefetch(graph.codes, met[i])
+        first += 1
 
-    for i in range(kept - 1, -1, -1):
-        scratch.found[i] = -nearest[0]
-        heap_pop(nearest, i + 1)
-    return kept
+        furthest = pool[ef - 1] if size == ef else FURTHEST
+        nearest, added = FURTHEST, 0
+        for i in range(before, known):
+            entry = pack(distance(graph, scratch, met[i]), met[i])
+            record(scratch.log, MET, layer, entry)
+            nearer[added] = entry
+            added += entry < furthest
+            nearest = min(nearest, entry)
+        if added > 0:  # one of two will be expanded next: its links are on their way while the pool is put in order
+            prefetch(graph.links, row_of(graph, entry_node(nearest), layer))
+        if first < size:
+            prefetch(graph.links, row_of(graph, entry_node(pool[first]), layer))
+        size = min(size + added, ef)
+        for i in range(added):
+            first = min(first, insert_sorted(pool, whole_blocks(size), nearer[i]))
+        record(scratch.log, KEPT, layer, pool[size - 1])
+
+    for i in range(known):
+        seen[met[i] >> 6] = 0
+    return size
 
 
 @kernel
-def select_neighbours(graph: Graph, candidates: Entries, count: int, m: int, chosen: Entries) -> int:
-    """Algorithm 4, SELECT-NEIGHBORS-HEURISTIC(q, C, M, l_c): at most `m` of `candidates[:count]` (entries of distance to q,
-    nearest first), written to `chosen`; how many is returned.
+def select_neighbours(graph: Graph, entries: Entries, count: int, m: int, chosen: Entries) -> int:
+    """Algorithm 4, SELECT-NEIGHBORS-HEURISTIC(q, C, M, l_c): at most `m` of entries[:count] (of distance to q, nearest first),
+    written to `chosen`; how many is returned.
 
     A candidate is taken when it is nearer to q than to anything taken before: links then point in different directions, across
     the gaps between clusters, instead of all into the nearest one. The paper's two options are off (extendCandidates,
     keepPrunedConnections): they cost links or distances, and did not raise recall.
+
+    Entries marked as expanded are known not to stand in each other's way: they come from an earlier selection for the same q.
     """
     size = 0
     for i in range(count):
         if size == m:
             break
-        candidate = int(candidates[i])
-        gap = entry_distance(candidate)
-        vector = graph.codes[entry_node(candidate)]
-        nearer_to_q = True
+        entry = entries[i]
+        gap, node, settled = entry_distance(entry), entry_node(entry), is_expanded(entry)
+        in_the_way = False
         for j in range(size):
-            if distance(graph.metric, vector, graph.codes[entry_node(chosen[j])]) < gap:
-                nearer_to_q = False
+            if settled and is_expanded(chosen[j]):
+                continue
+            if distance_between(graph, entry_node(chosen[j]), node) < gap:
+                in_the_way = True
                 break
-        if nearer_to_q:
-            chosen[size] = candidate
+        if not in_the_way:
+            chosen[size] = entry
             size += 1
     return size
 
 
-@entry_kernel
-def knn_search(graph: Graph, query: Codes, ef: int, scratch: Scratch, log: Log) -> int:
-    """Algorithm 5, K-NN-SEARCH(hnsw, q, K, ef): the `ef` nearest nodes that are not deleted, in `scratch.found`, nearest
-    first; how many is returned. K is the caller's: it scores all of them again in full precision and takes the first K."""
-    entry_point = int(graph.top[0])
+@inlined_kernel
+def enter(graph: Graph, scratch: Scratch) -> int:
+    """Put the entry point into the pool; how many entries that makes."""
+    entry_point = graph.top[0]
     if entry_point < 0:
         return 0
-    scratch.found[0] = pack(distance(graph.metric, query, graph.codes[entry_point]), entry_point)
-    count = 1
-    for layer in range(int(graph.top[1]), 0, -1):
-        count = search_layer(graph, query, count, 1, layer, True, scratch, log)
-    return search_layer(graph, query, count, ef, 0, False, scratch, log)
+    scratch.pool[0] = pack(distance(graph, scratch, entry_point), entry_point)
+    return 1
+
+
+@kernel
+def find_neighbours(
+    graph: Graph, walked: Graph, node: int, ef_construction: int, scratch: Scratch, around: Entries
+) -> None:
+    """The first half of Algorithm 1, INSERT(hnsw, q, M, M_max, efConstruction, m_L): choose the neighbours of `node`, which nobody
+    is linked to yet, and note them in its own rows.
+
+    `walked` is the same graph, on the same or shorter codes: what a walk on those finds is put in order by the codes of `graph`,
+    in `around`, before it is selected from.
+    """
+    m, level = graph.links.shape[1] // 2, graph.levels[node]
+    for i in range(graph.codes.shape[1]):
+        scratch.query[i] = np.int8(np.int32(graph.codes[node, i]) - 128)
+    constant = 128 * graph.sums[node] + (graph.bias[node] if graph.bias.shape[0] > 0 else 0)
+    scratch.constant[0] = constant
+    count = enter(walked, scratch)
+    for layer in range(graph.top[1], -1, -1):
+        # Above its own level: walk to the nearest node of each layer.
+        count = search_layer(walked, count, ef_construction if layer <= level else 1, layer, scratch)
+        if layer > level:
+            continue
+        for i in range(count):
+            prefetch(graph.codes, entry_node(scratch.pool[i]))
+        for i in range(count):
+            candidate = entry_node(scratch.pool[i])
+            insert_from_end(around, i, pack(distance(graph, scratch, candidate), candidate))
+        degree = select_neighbours(graph, around, count, m, scratch.chosen)
+        row = row_of(graph, node, layer)
+        for i in range(degree):
+            graph.links[row, i] = entry_node(scratch.chosen[i])
+
+
+@kernel
+def link_back(
+    graph: Graph, node: int, layer: int, sources: Nodes, settled: NDArray[np.uint8], scratch: Scratch, around: Entries
+) -> None:
+    """The second half of Algorithm 1 for one node that several new ones chose: link it to these `sources` too. When it then has more
+    links than its M_max (M_max0 on the ground), keep those that Algorithm 4 selects [eConn, eNewConn].
+
+    `settled`, a number for each row of links, counts the first of them that came out of the last selection: they need not be
+    compared with each other again. `around` has room for all of them.
+    """
+    row, room, degree = row_of(graph, node, layer), room_of(graph, layer), 0
+    while degree < room and graph.links[row, degree] >= 0:
+        degree += 1
+    count = degree + sources.shape[0]
+    if count <= room:
+        for i in range(degree, count):
+            graph.links[row, i] = sources[i - degree]
+        return
+    for i in range(count):
+        neighbour = graph.links[row, i] if i < degree else sources[i - degree]
+        entry = pack(distance_between(graph, neighbour, node), neighbour)
+        insert_from_end(around, i, entry + 1 if i < settled[row] else entry)
+    kept = select_neighbours(graph, around, count, room, scratch.chosen)
+    for i in range(room):
+        graph.links[row, i] = entry_node(scratch.chosen[i]) if i < kept else NO_LINK
+    settled[row] = kept
+
+
+@kernel
+def knn_search(graph: Graph, ef: int, scratch: Scratch) -> int:
+    """Algorithm 5, K-NN-SEARCH(hnsw, q, K, ef): the `ef` nodes nearest to scratch.query in scratch.pool, nearest first; how many is
+    returned. K is the caller's: it scores what was found in full precision and takes the first K."""
+    count = enter(graph, scratch)
+    for layer in range(graph.top[1], -1, -1):
+        count = search_layer(graph, count, ef if layer == 0 else 1, layer, scratch)
+    return count
 
 
 @entry_kernel
-def insert_range(graph: Graph, first: int, last: int, ef_construction: int, scratch: Scratch, log: Log) -> None:
-    """Insert the nodes `first` to `last - 1`, in order."""
-    for node in range(first, last):
-        insert(graph, node, ef_construction, scratch, log)
+def find_batch(
+    graph: Graph, walked: Graph, nodes: Nodes, ef_construction: int, scratch: Scratch, around: Entries
+) -> None:
+    """`find_neighbours` for each of `nodes`, in the graph as it stands: threads may share a batch out."""
+    for i in range(nodes.shape[0]):
+        find_neighbours(graph, walked, nodes[i], ef_construction, scratch, around)
+
+
+@entry_kernel
+def link_batch(
+    graph: Graph,
+    layer: int,
+    targets: Nodes,
+    starts: NDArray[np.int64],
+    sources: Nodes,
+    settled: NDArray[np.uint8],
+    scratch: Scratch,
+    around: Entries,
+) -> None:
+    """`link_back` for each of `targets`, distinct: sources[starts[i]:starts[i + 1]] chose the i-th. Threads may share them out."""
+    for i in range(targets.shape[0]):
+        link_back(graph, targets[i], layer, sources[starts[i] : starts[i + 1]], settled, scratch, around)

@@ -1,117 +1,174 @@
-"""The leaves of every search: the distance between two vectors, and a heap of (distance, node) entries.
+"""The leaves of every search: products of codes, and the order in which a search keeps what it has met.
 
-Vectors are int8 codes (see `codes.py`), so every distance is an integer: it does not depend on the order of a sum, on the
-width of a machine's registers, or on whether the code runs interpreted or compiled. The same graph comes out everywhere.
+Each is written here as a plain loop, which is its definition and what runs on a processor without the instructions that
+`intrinsics.py` uses; where those are there, the form of the same name stands in. Products of codes are integers, so both forms
+give the same bits, and with them the same graph and the same walk through it.
 
-An entry is one int64, the distance in its upper half and the node in its lower: comparing two entries compares their
-distances and settles ties by the smaller node. Heaps are min-heaps of entries; a max-heap holds negated entries.
+Codes (`codes.py`) are unsigned: a byte for each dimension, or a nibble, in blocks of 64 bytes that hold 128 dimensions: byte i
+of a block has dimension i in its lower half and dimension 64 + i in its upper. Queries are signed bytes in plain order. Rows
+and queries are padded to whole blocks, queries with zeros.
+
+An entry is one int64: the distance in its upper 32 bits, then the node, and in the lowest bit whether the node was
+expanded. Comparing two entries compares distances and settles ties by the smaller node.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ragterm.engine.vectors.execution import interpreted_as, kernel
+from ragterm.engine.vectors.execution import entry_kernel, inlined_kernel, interpreted_as, leaf
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    Codes = NDArray[np.int8]
+    Codes = NDArray[np.uint8]
+    Query = NDArray[np.int8]
+    Floats = NDArray[np.float32]
     Entries = NDArray[np.int64]
 
-INNER_PRODUCT = 0
-"""Metric: minus the dot product. The order of cosine distance for vectors of unit length."""
-EUCLIDEAN = 1
-"""Metric: the squared Euclidean distance."""
-
-NODE_BITS = 32
-NODE_MASK = 0xFFFFFFFF
-
-
-def _dot_numpy(a: Codes, b: Codes) -> int:
-    return int(np.dot(a.astype(np.int32), b.astype(np.int32)))
+BLOCK = 64
+"""Bytes of codes that are read at once: a cache line, and a register of 512 bits."""
+FURTHEST = 0x7FFFFFFFFFFFFFFF
+"""Sorts behind every entry."""
+ENTRIES_AT_ONCE = 8
+"""Sorted arrays of entries have a length divisible by this."""
 
 
-@interpreted_as(_dot_numpy)
-def dot(a: Codes, b: Codes) -> int:
-    """The dot product of two int8 vectors (d,), exact."""
+def _dot_bytes_numpy(codes: Codes, row: int, query: Query) -> int:
+    return int(np.dot(codes[row].astype(np.int64), query[: codes.shape[1]].astype(np.int64)))
+
+
+@interpreted_as(_dot_bytes_numpy)
+def dot_bytes(codes: Codes, row: int, query: Query) -> int:
+    """The sum of codes[row, i] query[i]: byte codes (n, width), a query (width,)."""
     total = np.int32(0)
-    for i in range(a.shape[0]):
-        # The casts keep the accumulator at 32 bits, four times as many lanes as numba's default of 64.
-        total = np.int32(total + np.int32(np.int32(a[i]) * np.int32(b[i])))
+    for i in range(codes.shape[1]):
+        # The casts keep the accumulator at 32 bits, twice as many lanes as numba's default of 64.
+        total = np.int32(total + np.int32(np.int32(codes[row, i]) * np.int32(query[i])))
     return int(total)
 
 
-def _squared_euclidean_numpy(a: Codes, b: Codes) -> int:
-    difference = a.astype(np.int32) - b.astype(np.int32)
-    return int(np.dot(difference, difference))
+def _dot_rows_numpy(codes: Codes, a: int, b: int) -> int:
+    return int(np.dot(codes[a].astype(np.int64), codes[b].astype(np.int64) - 128))
 
 
-@interpreted_as(_squared_euclidean_numpy)
-def squared_euclidean(a: Codes, b: Codes) -> int:
-    """The squared Euclidean distance of two int8 vectors (d,), exact."""
+@interpreted_as(_dot_rows_numpy)
+def dot_rows(codes: Codes, a: int, b: int) -> int:
+    """The sum of codes[a, i] (codes[b, i] - 128): two rows of byte codes, the second as signed values."""
     total = np.int32(0)
-    for i in range(a.shape[0]):
-        difference = np.int32(np.int32(a[i]) - np.int32(b[i]))
-        total = np.int32(total + np.int32(difference * difference))
+    for i in range(codes.shape[1]):
+        total = np.int32(total + np.int32(np.int32(codes[a, i]) * np.int32(np.int32(codes[b, i]) - np.int32(128))))
     return int(total)
 
 
-@kernel
-def distance(metric: int, a: Codes, b: Codes) -> int:
-    """The distance of two int8 vectors (d,): smaller is nearer, negative for an inner product above zero."""
-    if metric == INNER_PRODUCT:
-        return -dot(a, b)
-    return squared_euclidean(a, b)
+def _dot_nibbles_numpy(codes: Codes, row: int, query: Query) -> int:
+    blocks = codes[row].astype(np.int64).reshape(-1, 1, BLOCK)
+    values = np.concatenate([blocks & 15, blocks >> 4], axis=1)
+    return int(np.dot(values.reshape(-1), query[: 2 * codes.shape[1]].astype(np.int64)))
 
 
-@kernel
-def pack(gap: int, node: int) -> int:
-    """The entry of `node` at distance `gap` (within 32 bits)."""
-    return (int(gap) << NODE_BITS) | int(node)
+@interpreted_as(_dot_nibbles_numpy)
+def dot_nibbles(codes: Codes, row: int, query: Query) -> int:
+    """The sum over the dimensions of nibble times query: nibble codes (n, width), a query (2 width,)."""
+    total = np.int32(0)
+    for block in range(0, codes.shape[1], BLOCK):
+        for i in range(BLOCK):
+            code = np.int32(codes[row, block + i])
+            low = np.int32((code & np.int32(15)) * np.int32(query[2 * block + i]))
+            high = np.int32((code >> np.int32(4)) * np.int32(query[2 * block + BLOCK + i]))
+            total = np.int32(total + np.int32(low + high))
+    return int(total)
 
 
-@kernel
+def _dot_floats_numpy(vectors: Floats, row: int, query: Floats) -> float:
+    return float(np.dot(vectors[row], query))
+
+
+@interpreted_as(_dot_floats_numpy, reassociate=True)
+def dot_floats(vectors: Floats, row: int, query: Floats) -> float:
+    """The dot product of vectors[row] and the query, float32 throughout: its last bits depend on the order of summation."""
+    total = np.float32(0.0)
+    for i in range(vectors.shape[1]):
+        total += vectors[row, i] * query[i]
+    return float(total)
+
+
+def _dot_doubles_numpy(vectors: Floats, row: int, query: Floats) -> float:
+    return float(np.dot(vectors[row].astype(np.float64), query.astype(np.float64)))
+
+
+@interpreted_as(_dot_doubles_numpy, reassociate=True)
+def dot_doubles(vectors: Floats, row: int, query: Floats) -> float:
+    """The same, summed in float64."""
+    total = 0.0
+    for i in range(vectors.shape[1]):
+        total += np.float64(vectors[row, i]) * np.float64(query[i])
+    return total
+
+
+@leaf
+def prefetch(rows: NDArray[Any], row: int) -> None:
+    """Ask the processor to fetch a row of a matrix into its cache. A hint: no result depends on it."""
+
+
+@leaf
+def insert_sorted(entries: Entries, length: int, entry: int) -> int:
+    """Put `entry` into the ascending entries[:length] (a multiple of 8), where the last drops out; its place is returned."""
+    place = length - 1
+    while place > 0 and entries[place - 1] > entry:
+        entries[place] = entries[place - 1]
+        place -= 1
+    if entries[place] > entry:
+        entries[place] = entry
+        return place
+    return length
+
+
+@inlined_kernel
+def insert_from_end(entries: Entries, count: int, entry: int) -> None:
+    """Put `entry` into the ascending entries[:count], which it makes longer by one: quick where it belongs near the end."""
+    place = count
+    while place > 0 and entries[place - 1] > entry:
+        entries[place] = entries[place - 1]
+        place -= 1
+    entries[place] = entry
+
+
+@inlined_kernel
+def pack(distance: int, node: int) -> int:
+    """The entry of `node` at `distance` (within 32 bits, signed), not expanded."""
+    return (int(distance) << 32) | (int(node) << 1)
+
+
+@inlined_kernel
 def entry_distance(entry: int) -> int:
-    return int(entry) >> NODE_BITS
+    return int(entry) >> 32
 
 
-@kernel
+@inlined_kernel
 def entry_node(entry: int) -> int:
-    return int(entry) & NODE_MASK
+    return (int(entry) >> 1) & 0x7FFFFFFF
 
 
-@kernel
-def heap_push(heap: Entries, size: int, entry: int) -> int:
-    """Add `entry` to the min-heap `heap[:size]` and return its new size."""
-    hole = size
-    while hole > 0:
-        parent = (hole - 1) >> 1
-        if heap[parent] <= entry:
-            break
-        heap[hole] = heap[parent]
-        hole = parent
-    heap[hole] = entry
-    return size + 1
+@inlined_kernel
+def is_expanded(entry: int) -> bool:
+    return (int(entry) & 1) != 0
 
 
-@kernel
-def heap_pop(heap: Entries, size: int) -> int:
-    """Remove the smallest entry, `heap[0]`, and return the new size."""
-    size -= 1
-    entry = heap[size]
-    hole = 0
-    while True:
-        child = 2 * hole + 1
-        if child >= size:
-            break
-        if child + 1 < size and heap[child + 1] < heap[child]:
-            child += 1
-        if heap[child] >= entry:
-            break
-        heap[hole] = heap[child]
-        hole = child
-    heap[hole] = entry
-    return size
+@entry_kernel
+def whole_blocks(count: int) -> int:
+    """`count` rounded up to what `insert_sorted` works on."""
+    return (count + ENTRIES_AT_ONCE - 1) // ENTRIES_AT_ONCE * ENTRIES_AT_ONCE
+
+
+def aligned(shape: tuple[int, ...] | int, dtype: type[Any], fill: int | None = None) -> NDArray[Any]:
+    """A C-contiguous array whose first byte lies at a multiple of 64, so that a block of codes never straddles two cache lines."""
+    size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    raw = np.empty(size + BLOCK, dtype=np.uint8)
+    start = -raw.ctypes.data % BLOCK
+    array: NDArray[Any] = raw[start : start + size].view(dtype).reshape(shape)
+    if fill is not None:
+        array.fill(fill)
+    return array

@@ -105,7 +105,7 @@ def write_graph(folder: Path, stored: StoredGraph) -> None:
     graph, projection = stored.graph, stored.projection
     values: dict[str, Any] = {
         "parameters": asdict(stored.parameters),
-        "metric": graph.metric,
+        "bits": graph.bits,
         "top": [int(x) for x in graph.top],
         "lineage": stored.lineage,
         "keys_crc": stored.keys_crc,
@@ -116,9 +116,9 @@ def write_graph(folder: Path, stored: StoredGraph) -> None:
     sections: dict[str, NDArray[Any]] = {
         "codes": graph.codes,
         "levels": graph.levels,
-        "first_row": graph.first_row,
+        "sums": graph.sums,
         "links": graph.links,
-        "degrees": graph.degrees,
+        "upper_row": graph.upper_row,
         "centre": projection.centre,
         "axes": projection.axes,
         "low": projection.low,
@@ -129,16 +129,16 @@ def write_graph(folder: Path, stored: StoredGraph) -> None:
 
 
 def read_graph(folder: Path) -> StoredGraph:
-    """Without tombstones: those are the rows'. Raises SnapshotError."""
+    """Raises SnapshotError."""
     values, arrays = read_snapshot(folder / GRAPH_FILE, "graph")
     graph = Graph(
         codes=arrays["codes"],
-        metric=values["metric"],
+        bits=values["bits"],
+        sums=arrays["sums"],
+        bias=np.empty(0, dtype=np.int32),
         levels=arrays["levels"],
-        first_row=arrays["first_row"],
         links=arrays["links"],
-        degrees=arrays["degrees"],
-        deleted=np.zeros(len(arrays["codes"]), dtype=np.bool_),
+        upper_row=arrays["upper_row"],
         top=np.array(values["top"], dtype=np.int64),
     )
     return StoredGraph(

@@ -9,7 +9,8 @@ import numpy as np
 
 from ragterm.engine.types.graphs import LayerMap, LayerSummary, Walk, WalkAction, WalkStep
 from ragterm.engine.vectors import flat, hnsw
-from ragterm.engine.vectors.check import layer_links
+from ragterm.engine.vectors.check import layer_links, link_rows
+from ragterm.engine.vectors.codes import query_unit, step_of
 from ragterm.engine.vectors.construction import search_graph
 
 if TYPE_CHECKING:
@@ -65,8 +66,8 @@ class GraphPicture:
         node = int(rows.find(np.array([key], dtype=np.int64))[0])
         if not 0 <= node < len(graph.codes) or not 0 <= level <= graph.levels[node]:
             return []
-        row = graph.first_row[node] + level
-        linked = graph.links[row, : graph.degrees[row]].astype(np.int64)
+        linked = graph.links[link_rows(graph, np.array([node]), level)[0]].astype(np.int64)
+        linked = linked[linked >= 0]
         linked = linked[~self.deleted[linked]]
         found, scores = flat.best_of(rows, linked, flat.unit(rows.vectors[node]), len(linked))
         return list(zip(rows.keys[found].tolist(), scores.tolist(), strict=True))
@@ -76,7 +77,8 @@ class GraphPicture:
         search decided by: of int8 codes, nearly always within 0.003 of the exact ones. Results are scored exactly."""
         ef = max(ef, k)
         log, nodes = self._logged_search(query, ef)
-        steps = _steps(log[1 : 1 + log[0, 0]], self)
+        unit = step_of(self.stored.code_limit, 8) * query_unit(query)
+        steps = _steps(log[1 : 1 + log[0, 0]], self, unit)
         found, scores = flat.best_of(self.rows, nodes, query, k)
         exact, exact_scores = flat.top_k(self.rows, query, k)
         x, y = self.stored.projection.place(query[np.newaxis])[0].tolist()
@@ -94,18 +96,13 @@ class GraphPicture:
     def _logged_search(self, query: NDArray[np.float32], ef: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         rows = _LOG_ROWS_FIRST
         while True:
-            log = hnsw.new_log(rows)
-            nodes = search_graph(self.stored, query, ef, self.deleted, log)
+            nodes, log = search_graph(self.stored, query, ef, self.deleted, rows)
             if log[0, 0] < rows:
                 return log, nodes
             rows *= 4
 
     def key_of(self, node: int) -> int:
         return int(self.rows.keys[node])
-
-    def distance_of(self, code_distance: int) -> float:
-        """1 - cosine, from the distance between codes."""
-        return 1.0 + code_distance * (self.stored.code_limit / 127.0) ** 2
 
 
 def _layer_summary(graph: hnsw.Graph, deleted: NDArray[np.bool_], layer: int) -> LayerSummary:
@@ -143,8 +140,9 @@ def _distances_computed(log: NDArray[np.int64]) -> int:
     return int((events == hnsw.MET).sum()) + int(len(events) > 0)
 
 
-def _steps(events: NDArray[np.int64], picture: GraphPicture) -> tuple[WalkStep, ...]:
-    """The log as steps: entering the top layer, going down to each layer below, every expansion with what it met, the stop."""
+def _steps(events: NDArray[np.int64], picture: GraphPicture, unit: float) -> tuple[WalkStep, ...]:
+    """The log as steps: entering the top layer, going down to each layer below, every expansion with what it met, the stop.
+    `unit`: what one unit of a distance between codes stands for."""
     steps: list[WalkStep] = []
     level, action, node, gap = -1, "", -1, 0.0
     visited: list[tuple[int, float]] = []
@@ -156,7 +154,7 @@ def _steps(events: NDArray[np.int64], picture: GraphPicture) -> tuple[WalkStep, 
             steps.append(WalkStep(level, kind, picture.key_of(node), gap, tuple(visited), beam))
 
     for event, layer, at, code_distance in events.tolist():
-        distance = picture.distance_of(code_distance)
+        distance = 1.0 + code_distance * unit
         if event == hnsw.MET:
             visited.append((picture.key_of(at), distance))
         elif event == hnsw.KEPT:

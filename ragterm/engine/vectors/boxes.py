@@ -1,0 +1,22 @@
+"""The compiled form of `execution.Box`: a numba structure of one field."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from numba import types
+from numba.experimental import structref
+
+
+@structref.register
+class BoxType(types.StructRef):  # type: ignore[misc]
+    def preprocess_fields(self, fields: Any) -> Any:
+        return tuple((name, types.unliteral(kind)) for name, kind in fields)
+
+
+class CompiledBox(structref.StructRefProxy):  # type: ignore[misc]
+    def __new__(cls, value: Any) -> Any:
+        return structref.StructRefProxy.__new__(cls, value)
+
+
+structref.define_proxy(CompiledBox, BoxType, ["value"])

@@ -1,0 +1,199 @@
+"""The leaves of `kernels.py` for processors with AVX-512 VNNI: the same functions, by the same names, as LLVM instructions.
+
+VPDPBUSD multiplies 64 unsigned bytes by 64 signed ones and adds the products, four at a time, to 16 sums of 32 bits: a block of
+codes in one instruction. LLVM does not find it from the plain loop. Sums of 32 bits are exact up to 65,000 dimensions.
+
+A function here is handed arrays and returns LLVM values: `@intrinsic` puts its instructions where the call stands.
+Addresses appear in this module and in no other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from llvmlite import binding, ir
+from numba import config, types
+from numba.core import cgutils
+from numba.core.extending import intrinsic
+from numba.np.arrayobj import make_array
+
+I1, I8, I32, I64 = (ir.IntType(bits) for bits in (1, 8, 32, 64))
+BYTES = ir.VectorType(I8, 64)
+SUMS = ir.VectorType(I32, 16)
+ENTRIES = ir.VectorType(I64, 8)
+ZERO_SUMS = ir.Constant(SUMS, [0] * 16)
+SIGN_BITS = ir.Constant(BYTES, [128] * 64)
+LOW_HALVES = ir.Constant(BYTES, [15] * 64)
+FOUR_BITS = ir.Constant(BYTES, [4] * 64)
+SMALLEST = -0x8000000000000000
+
+NEEDED = ("avx512f", "avx512bw", "avx512vl", "avx512vnni")
+
+
+def supported() -> bool:
+    """Whether this processor has the instructions, and numba compiles for it and not for another (NUMBA_CPU_NAME)."""
+    features = binding.get_host_cpu_features()
+    return not config.CPU_NAME and all(features.get(name, False) for name in NEEDED)
+
+
+def _at(index: int) -> ir.Constant:
+    return ir.Constant(I64, index)
+
+
+def _row(context: Any, builder: Any, kind: Any, array: Any, row: Any) -> tuple[Any, Any]:
+    """The address of the row of a matrix, and its length in bytes."""
+    matrix = make_array(kind)(context, builder, array)
+    stride = cgutils.unpack_tuple(builder, matrix.strides)[0]
+    return builder.add(builder.ptrtoint(matrix.data, I64), builder.mul(row, stride)), stride
+
+
+def _start(context: Any, builder: Any, kind: Any, array: Any) -> Any:
+    return builder.ptrtoint(make_array(kind)(context, builder, array).data, I64)
+
+
+def _load(builder: Any, address: Any, kind: Any, alignment: int = 1) -> Any:
+    value = builder.load(builder.inttoptr(address, ir.PointerType(kind)))
+    value.align = alignment
+    return value
+
+
+def _call(builder: Any, name: str, result: Any, *arguments: Any) -> Any:
+    signature = ir.FunctionType(result, [argument.type for argument in arguments])
+    function = builder.module.globals.get(name) or ir.Function(builder.module, signature, name)
+    return builder.call(function, arguments)
+
+
+def _add_products(builder: Any, sums: Any, unsigned: Any, signed: Any) -> Any:
+    """VPDPBUSD."""
+    name = "llvm.x86.avx512.vpdpbusd.512"
+    function = builder.module.globals.get(name)
+    if function is None:
+        kinds = [argument.type for argument in (sums, unsigned, signed)]
+        # From LLVM 22 on the instruction takes bytes as bytes, before it took them as 32-bit integers.
+        function = ir.Function(builder.module, ir.FunctionType(SUMS, kinds), name)
+    return builder.call(function, (sums, unsigned, signed))
+
+
+def _total(builder: Any, sums: Any) -> Any:
+    return builder.sext(_call(builder, "llvm.vector.reduce.add.v16i32", I32, sums), I64)
+
+
+def _over_blocks(builder: Any, length: Any, start: list[Any], step: Callable[[Any, list[Any]], list[Any]]) -> list[Any]:
+    """`step(offset, sums)` for every 64 bytes of `length`."""
+    kept = [cgutils.alloca_once_value(builder, value) for value in start]
+    with cgutils.for_range(builder, builder.lshr(length, _at(6))) as loop:
+        offset = builder.shl(loop.index, _at(6))
+        for slot, value in zip(kept, step(offset, [builder.load(slot) for slot in kept]), strict=True):
+            builder.store(value, slot)
+    return [builder.load(slot) for slot in kept]
+
+
+@intrinsic  # type: ignore[misc]
+def dot_bytes(typing: Any, codes: Any, row: Any, query: Any) -> Any:
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        address, length = _row(context, builder, signature.args[0], arguments[0], arguments[1])
+        query_address = _start(context, builder, signature.args[2], arguments[2])
+
+        def step(offset: Any, sums: list[Any]) -> list[Any]:
+            unsigned = _load(builder, builder.add(address, offset), BYTES)
+            signed = _load(builder, builder.add(query_address, offset), BYTES)
+            return [_add_products(builder, sums[0], unsigned, signed)]
+
+        return _total(builder, _over_blocks(builder, length, [ZERO_SUMS], step)[0])
+
+    return types.int64(codes, types.int64, query), generate
+
+
+@intrinsic  # type: ignore[misc]
+def dot_rows(typing: Any, codes: Any, a: Any, b: Any) -> Any:
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        address, length = _row(context, builder, signature.args[0], arguments[0], arguments[1])
+        other, _ = _row(context, builder, signature.args[0], arguments[0], arguments[2])
+
+        def step(offset: Any, sums: list[Any]) -> list[Any]:
+            unsigned = _load(builder, builder.add(address, offset), BYTES)
+            signed = builder.xor(_load(builder, builder.add(other, offset), BYTES), SIGN_BITS)
+            return [_add_products(builder, sums[0], unsigned, signed)]
+
+        return _total(builder, _over_blocks(builder, length, [ZERO_SUMS], step)[0])
+
+    return types.int64(codes, types.int64, types.int64), generate
+
+
+@intrinsic  # type: ignore[misc]
+def dot_nibbles(typing: Any, codes: Any, row: Any, query: Any) -> Any:
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        address, length = _row(context, builder, signature.args[0], arguments[0], arguments[1])
+        query_address = _start(context, builder, signature.args[2], arguments[2])
+
+        def step(offset: Any, sums: list[Any]) -> list[Any]:
+            block = _load(builder, builder.add(address, offset), BYTES)
+            first = builder.add(query_address, builder.shl(offset, _at(1)))
+            low = builder.and_(block, LOW_HALVES)
+            high = builder.lshr(block, FOUR_BITS)
+            return [
+                _add_products(builder, sums[0], low, _load(builder, first, BYTES)),
+                _add_products(builder, sums[1], high, _load(builder, builder.add(first, _at(64)), BYTES)),
+            ]
+
+        low, high = _over_blocks(builder, length, [ZERO_SUMS, ZERO_SUMS], step)
+        return _total(builder, builder.add(low, high))
+
+    return types.int64(codes, types.int64, query), generate
+
+
+@intrinsic  # type: ignore[misc]
+def prefetch(typing: Any, rows: Any, row: Any) -> Any:
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        address, length = _row(context, builder, signature.args[0], arguments[0], arguments[1])
+        with cgutils.for_range(builder, builder.lshr(builder.add(length, _at(63)), _at(6))) as loop:
+            line = builder.inttoptr(builder.add(address, builder.shl(loop.index, _at(6))), ir.PointerType(I8))
+            read, every_level, data = (ir.Constant(I32, value) for value in (0, 3, 1))
+            _call(builder, "llvm.prefetch.p0", ir.VoidType(), line, read, every_level, data)
+        return context.get_dummy_value()
+
+    return types.void(rows, types.int64), generate
+
+
+@intrinsic  # type: ignore[misc]
+def insert_sorted(typing: Any, entries: Any, length: Any, entry: Any) -> Any:
+    """Without a branch: new[i] = min(old[i], max(old[i - 1], entry)), eight at a time from the end; old[-1] is the smallest number."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        first = _start(context, builder, signature.args[0], arguments[0])
+        blocks = builder.lshr(arguments[1], _at(3))
+        spread = ir.Constant(ir.VectorType(I32, 8), [0] * 8)
+        undefined = ir.Constant(ENTRIES, ir.Undefined)
+        added = builder.shuffle_vector(
+            builder.insert_element(undefined, arguments[2], ir.Constant(I32, 0)), undefined, spread
+        )
+        smallest = ir.Constant(ENTRIES, [SMALLEST] * 8)
+        by_one = ir.Constant(ir.VectorType(I32, 8), list(range(7, 15)))
+        last = builder.sub(blocks, _at(1))
+        above = cgutils.alloca_once_value(
+            builder, _load(builder, builder.add(first, builder.shl(last, _at(6))), ENTRIES, 8)
+        )
+        smaller = cgutils.alloca_once_value(builder, _at(0))
+        with cgutils.for_range(builder, blocks) as loop:
+            block = builder.sub(last, loop.index)
+            address = builder.add(first, builder.shl(block, _at(6)))
+            is_first = builder.icmp_signed("==", block, _at(0))
+            below_address = builder.select(is_first, address, builder.sub(address, _at(64)))
+            loaded = _load(builder, below_address, ENTRIES, 8)
+            below = builder.select(is_first, smallest, loaded)
+            here = builder.load(above)
+            shifted = builder.shuffle_vector(below, here, by_one)
+            pushed = _call(builder, "llvm.smax.v8i64", ENTRIES, shifted, added)
+            stored = builder.store(
+                _call(builder, "llvm.smin.v8i64", ENTRIES, here, pushed),
+                builder.inttoptr(address, ir.PointerType(ENTRIES)),
+            )
+            stored.align = 8
+            mask = builder.bitcast(builder.icmp_signed("<", here, added), I8)
+            count = builder.zext(_call(builder, "llvm.ctpop.i8", I8, mask), I64)
+            builder.store(builder.add(builder.load(smaller), count), smaller)
+            builder.store(loaded, above)
+        return builder.load(smaller)
+
+    return types.int64(entries, types.int64, types.int64), generate

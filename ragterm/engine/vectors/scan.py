@@ -1,0 +1,105 @@
+"""Exact search by a scan of codes: every row is looked at, few are read in full, and the result is that of float64.
+
+A row x and what its codes stand for, x', differ by a known length |x - x'|; a query and its codes likewise. By Cauchy and Schwarz
+
+    |x.q - x'.q'|  <=  |x - x'| |q| + |x'| |q - q'|
+
+so the product of codes gives each row an upper bound on its score. The k best by codes are scored in full: the worst of them, T, is a
+score that k rows reach. A row whose upper bound lies below T cannot be among the k best; every other is scored in full. No
+assumption about the vectors enters, only time: rows that all lie within the bound of T would all be read.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ragterm.engine.vectors.execution import Box, entry_kernel, inlined_kernel
+from ragterm.engine.vectors.kernels import dot_doubles, dot_nibbles, prefetch
+from ragterm.engine.vectors.search import EUCLIDEAN, Prepared, insert_result, quantise_query
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float32]
+    Rows = NDArray[np.int64]
+
+ROUNDING = 1e-6
+"""Relative: more than the float32 arithmetic of a bound can be off."""
+AHEAD = 12
+"""How many rows before its turn a row is fetched, where rows do not follow each other."""
+
+
+@inlined_kernel
+def full_score(prepared: Prepared, metric: int, row: int, query: Floats) -> float:
+    """The score of `row`, summed in float64; for Euclidean x.q - |x|^2 / 2, which orders as the distance does."""
+    score = dot_doubles(prepared.vectors, row, query)
+    if metric == EUCLIDEAN:
+        score -= prepared.norms[row]
+    return score
+
+
+@inlined_kernel
+def length_of(query: Floats) -> float:
+    total = 0.0
+    for i in range(query.shape[0]):
+        total += np.float64(query[i]) * np.float64(query[i])
+    return math.sqrt(total)
+
+
+@inlined_kernel
+def length_lost(query: Floats, codes: NDArray[np.int8], unit: float) -> float:
+    """|q - q'|: `unit` is what one unit of a code stands for."""
+    total = 0.0
+    for i in range(query.shape[0]):
+        gap = np.float64(query[i]) - unit * np.float64(codes[i])
+        total += gap * gap
+    return math.sqrt(total)
+
+
+@entry_kernel
+def scan(
+    box: Box, query: Floats, among: Rows, everything: bool, k: int, metric: int, step: float, longest: float
+) -> int:
+    """The `k` live rows with the best scores, exactly, ties by row, in prepared.result; how many there are.
+
+    `among` (m,) are the rows to look at, distinct, unless `everything`. `step`: what one unit of a row's code stands for. `longest`:
+    the length of the longest x'.
+    """
+    prepared = box.value
+    graph, scratch, result, bounds = prepared.graph, prepared.scratch, prepared.result, prepared.bounds
+    query_unit = quantise_query(query, scratch, 7.5)
+    length = length_of(query)
+    slack = longest * length_lost(query, scratch.query, query_unit)
+    unit = np.float32(step * query_unit)
+    count = graph.codes.shape[0] if everything else among.shape[0]
+
+    size = 0
+    for i in range(count):
+        row = i if everything else among[i]
+        if not everything and i + AHEAD < count:
+            prefetch(graph.codes, among[i + AHEAD])
+        if not prepared.alive[row]:
+            bounds[i] = -np.inf
+            continue
+        score = unit * np.float32(dot_nibbles(graph.codes, row, scratch.query) - scratch.constant[0])
+        if metric == EUCLIDEAN:
+            score -= np.float32(prepared.norms[row])
+        allowance = prepared.errors[row] * length + slack
+        bounds[i] = score + allowance + ROUNDING * (abs(score) + allowance)
+        if size < k or score > result.scores[size - 1]:
+            size = insert_result(result, size, k, row, float(score))
+    if size == 0:
+        return 0
+
+    threshold = np.inf
+    for i in range(size):
+        threshold = min(threshold, full_score(prepared, metric, result.rows[i], query))
+    size = 0
+    for i in range(count):
+        if bounds[i] >= threshold:
+            row = i if everything else among[i]
+            size = insert_result(result, size, k, row, full_score(prepared, metric, row, query))
+    return size

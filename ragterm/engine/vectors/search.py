@@ -1,0 +1,121 @@
+"""One query from float32 to result: quantise it, walk the graph, score the best of what was found in full precision.
+
+The graph is walked on codes; the `rescored` nearest by codes are scored again with the float32 vectors, and the first k of that
+order are the result. Everything between the query's arrival and the k rows is one compiled function, because each crossing from Python
+costs as much as fifty distances.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from ragterm.engine.vectors.execution import Box, entry_kernel, fast_kernel, inlined_kernel
+from ragterm.engine.vectors.hnsw import Graph, Scratch, knn_search
+from ragterm.engine.vectors.kernels import dot_floats, entry_node, prefetch
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float32]
+
+COSINE = 0
+DOT = 1
+EUCLIDEAN = 2
+
+
+class Result(NamedTuple):
+    """Room for what a search returns, best first."""
+
+    rows: NDArray[np.int64]  # (k,)
+    scores: NDArray[np.float64]  # (k,)
+
+
+@fast_kernel
+def largest_of(query: Floats) -> float:
+    """The largest magnitude of a component."""
+    largest = np.float32(0.0)
+    for i in range(query.shape[0]):
+        largest = max(largest, abs(query[i]))
+    return float(largest)
+
+
+@fast_kernel
+def quantise_query(query: Floats, scratch: Scratch, zero: float) -> float:
+    """Put the signed codes of `query` (finite) into the scratch and return what one unit of them stands for: its largest component
+    over 127. `zero` is that of the codes it will be multiplied with."""
+    largest = largest_of(query)
+    if largest == 0.0:
+        largest = 1.0
+    factor = np.float32(127.0 / largest)
+    total = np.int32(0)
+    for i in range(query.shape[0]):
+        code = np.int8(np.rint(query[i] * factor))
+        scratch.query[i] = code
+        total += np.int32(code)
+    scratch.constant[0] = np.int64(zero * total)
+    return largest / 127.0
+
+
+@inlined_kernel
+def insert_result(result: Result, size: int, k: int, row: int, score: float) -> int:
+    """Put a row into the best `size` so far, at most `k`, best first, ties by row; how many there are now."""
+    place = size
+    while place > 0 and (
+        result.scores[place - 1] < score or (result.scores[place - 1] == score and result.rows[place - 1] > row)
+    ):
+        if place < k:
+            result.scores[place] = result.scores[place - 1]
+            result.rows[place] = result.rows[place - 1]
+        place -= 1
+    if place < k:
+        result.scores[place] = score
+        result.rows[place] = row
+    return min(size + 1, k)
+
+
+class Prepared(NamedTuple):
+    """All that a search needs beside the query. Rows and nodes are the same."""
+
+    graph: Graph
+    scratch: Scratch
+    vectors: NDArray[np.float32]  # (n, d) in full precision
+    norms: NDArray[np.float64]  # (n,) half the squared length for Euclidean, else empty
+    alive: NDArray[np.bool_]  # (n,) False for a tombstone
+    errors: NDArray[np.float32]  # (n,) the length that the codes lost, |x - x'|
+    bounds: NDArray[np.float32]  # (n,) room for a scan
+    result: Result
+
+
+@entry_kernel
+def search_graph(box: Box, query: Floats, k: int, ef: int, rescored: int, metric: int) -> int:
+    """The `k` live rows nearest to `query` (d,) among the `rescored` nearest by codes of the `ef` that Algorithm 5 finds, in
+    prepared.result; how many there are."""
+    prepared = box.value
+    scratch, result, pool = prepared.scratch, prepared.result, prepared.scratch.pool
+    quantise_query(query, scratch, 7.5)
+    count = min(knn_search(prepared.graph, ef, scratch), rescored)
+    for i in range(count):
+        prefetch(prepared.vectors, entry_node(pool[i]))
+    size = 0
+    for i in range(count):
+        row = entry_node(pool[i])
+        if not prepared.alive[row]:
+            continue
+        score = np.float64(dot_floats(prepared.vectors, row, query))
+        if metric == EUCLIDEAN:
+            score -= prepared.norms[row]
+        size = insert_result(result, size, k, row, score)
+    return size
+
+
+@entry_kernel
+def nearest_nodes(graph: Graph, query: Floats, ef: int, scratch: Scratch, found: NDArray[np.int64]) -> int:
+    """Algorithm 5 without scoring anything again: the `ef` nodes nearest to `query` (d,) by codes, in `found`, nearest first; how
+    many there are."""
+    quantise_query(query, scratch, 128.0 if graph.bits == 8 else 7.5)
+    count = knn_search(graph, ef, scratch)
+    for i in range(count):
+        found[i] = entry_node(scratch.pool[i])
+    return count
