@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ragterm.engine.vectors.flat import distinct
+from ragterm.engine.vectors.hnsw import NOT_THERE
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -24,15 +25,15 @@ def check_graph(
     the links; `keys`, where given, has one for every node, and no node that is not `deleted` shares its key with another.
     """
     problems = _shapes(graph, keys)
-    if problems or not len(graph.codes):
+    if problems or not (graph.levels > NOT_THERE).any():
         return problems
     entry, top = int(graph.top[0]), int(graph.top[1])
     if not 0 <= entry < len(graph.codes):
         return [f"the entry point is {entry}, which is no node"]
     if graph.levels[entry] != top or graph.levels.max() != top:
         return [f"the entry point stands on layer {graph.levels[entry]}, the highest is {graph.levels.max()}"]
-    if graph.levels.min() < 0:
-        return ["a level is negative"]
+    if graph.levels.min() < NOT_THERE:
+        return [f"a level is {graph.levels.min()}"]
     for layer in range(int(graph.levels.max()), -1, -1):
         found = _links_of(graph, layer)
         problems += found or _reach(graph, layer, entry)
@@ -74,7 +75,7 @@ def _shapes(graph: Graph, keys: NDArray[np.int64] | None) -> list[str]:
     nodes = len(graph.codes)
     if {len(graph.levels), len(graph.upper_row)} != {nodes} or len(graph.sums) not in (0, nodes):
         return ["the arrays are not of one length"]
-    above = graph.levels.astype(np.int64)
+    above = np.maximum(graph.levels, 0).astype(np.int64)
     if (graph.upper_row != nodes + np.cumsum(above) - above).any() or nodes + int(above.sum()) != len(graph.links):
         return ["the rows of the links do not follow from the levels"]
     if keys is not None and len(keys) != nodes:

@@ -38,6 +38,7 @@ def insertion_order(levels: NDArray[np.int8], first: int, seed: int) -> Nodes:
     """The nodes from `first` on, the highest level first, so that the upper layers, which all others enter by, are there from the
     start; within a level in random order."""
     shuffled = first + np.random.default_rng([seed, first]).permutation(len(levels) - first)
+    shuffled = shuffled[levels[shuffled] >= 0]
     return shuffled[np.argsort(-levels[shuffled].astype(np.int64), kind="stable")].astype(np.int32)
 
 

@@ -30,7 +30,8 @@ _loops: dict[Callable[..., Any], Callable[..., Any]] = {}
 _entries: set[Callable[..., Any]] = set()
 _inlined: set[Callable[..., Any]] = set()
 _leaves: set[Callable[..., Any]] = set()
-_reassociated: set[Callable[..., Any]] = set()
+_summing: set[Callable[..., Any]] = set()
+_finite: set[Callable[..., Any]] = set()
 _lock = threading.Lock()
 _compiled = False
 
@@ -48,10 +49,16 @@ def inlined_kernel(function: Function) -> Function:
     return kernel(function)
 
 
-def fast_kernel(function: Function) -> Function:
-    """Mark a small kernel of floats that are no NaN and whose sums may be taken in any order: its loops run many at a time."""
-    _reassociated.add(function)
+def summing_kernel(function: Function) -> Function:
+    """Mark a small kernel whose sums of floats may be taken in any order, and so in parallel."""
+    _summing.add(function)
     return inlined_kernel(function)
+
+
+def fast_kernel(function: Function) -> Function:
+    """The same, of floats that are no NaN."""
+    _finite.add(function)
+    return summing_kernel(function)
 
 
 def entry_kernel(function: Function) -> Function:
@@ -75,7 +82,7 @@ def interpreted_as(fast: Function, reassociate: bool = False) -> Callable[[Funct
         _loops[fast] = loop
         _leaves.add(fast)
         if reassociate:
-            _reassociated.add(fast)
+            _summing.add(fast)
         return fast
 
     return mark
@@ -133,7 +140,7 @@ def compile_kernels() -> bool:
                 no_cpython_wrapper=plain not in _entries,
                 forceinline=plain in _inlined,
                 _nrt=plain in _entries,
-                fastmath={"reassoc", "nsz", "nnan", "contract"} if plain in _reassociated else False,
+                fastmath=_liberties(plain),
             )(loop)
             for plain, loop in _loops.items()
         }
@@ -144,6 +151,13 @@ def compile_kernels() -> bool:
                     setattr(module, name, machine[value])
         _compiled = not numba.config.DISABLE_JIT
         return _compiled
+
+
+def _liberties(function: Callable[..., Any]) -> Any:
+    """What LLVM may assume of a kernel's floats."""
+    if function not in _summing:
+        return False
+    return {"reassoc", "nsz", "contract"} | ({"nnan"} if function in _finite else set())
 
 
 def _instructions(numba: Any) -> Any:

@@ -48,10 +48,11 @@ if TYPE_CHECKING:
 
 MAX_LEVEL = 15
 NO_LINK = -1
+NOT_THERE = -1
 
 
 class Graph(NamedTuple):
-    """The graph of n nodes. Node i stands on the layers 0 to `levels[i]`.
+    """The graph of n nodes. Node i stands on the layers 0 to `levels[i]`, on none where that is NOT_THERE.
 
     Its links on the ground are `links[i]`, on layer l > 0 `links[upper_row[i] + l - 1]`: node numbers, NO_LINK after the last.
     A row has room for 2M links, which is the paper's M_max0; above the ground M of them are used, its M_max.
@@ -84,7 +85,7 @@ def empty_graph(
     codes: NDArray[np.uint8], bits: int, levels: NDArray[np.int8], m: int, bias: NDArray[np.int32] | None = None
 ) -> Graph:
     """A graph with a place for every row of `codes`, no node inserted yet."""
-    above = levels.astype(np.int64)
+    above = np.maximum(levels, 0).astype(np.int64)
     return Graph(
         codes=codes,
         bits=bits,
@@ -99,12 +100,17 @@ def empty_graph(
 
 def grown(old: Graph, codes: NDArray[np.uint8], levels: NDArray[np.int8]) -> Graph:
     """`old` with a place for each row of `codes` (m, width) more; `levels` (n + m,) of all nodes."""
-    nodes = len(old.codes)
     graph = empty_graph(np.concatenate([old.codes, codes]), old.bits, levels, old.links.shape[1] // 2)
-    graph.links[:nodes] = old.links[:nodes]
-    graph.links[len(levels) : len(levels) + len(old.links) - nodes] = old.links[nodes:]
-    graph.top[:] = old.top
+    take_over(graph, old)
     return graph
+
+
+def take_over(graph: Graph, old: Graph) -> None:
+    """Copy the links of `old` into a graph that begins with the same nodes on the same levels."""
+    nodes, total = len(old.levels), len(graph.levels)
+    graph.links[:nodes] = old.links[:nodes]
+    graph.links[total : total + len(old.links) - nodes] = old.links[nodes:]
+    graph.top[:] = old.top
 
 
 def new_scratch(graph: Graph, ef: int, log_rows: int = 0) -> Scratch:

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ragterm.engine.vectors.execution import Box, entry_kernel, inlined_kernel
+from ragterm.engine.vectors.execution import Box, entry_kernel, inlined_kernel, summing_kernel
 from ragterm.engine.vectors.kernels import dot_doubles, dot_nibbles, prefetch
-from ragterm.engine.vectors.search import EUCLIDEAN, Prepared, insert_result, quantise_query
+from ragterm.engine.vectors.search import EUCLIDEAN, Prepared, finish, insert_result, length_of, quantise_query
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -41,15 +41,7 @@ def full_score(prepared: Prepared, metric: int, row: int, query: Floats) -> floa
     return score
 
 
-@inlined_kernel
-def length_of(query: Floats) -> float:
-    total = 0.0
-    for i in range(query.shape[0]):
-        total += np.float64(query[i]) * np.float64(query[i])
-    return math.sqrt(total)
-
-
-@inlined_kernel
+@summing_kernel
 def length_lost(query: Floats, codes: NDArray[np.int8], unit: float) -> float:
     """|q - q'|: `unit` is what one unit of a code stands for."""
     total = 0.0
@@ -63,17 +55,21 @@ def length_lost(query: Floats, codes: NDArray[np.int8], unit: float) -> float:
 def scan(
     box: Box, query: Floats, among: Rows, everything: bool, k: int, metric: int, step: float, longest: float
 ) -> int:
-    """The `k` live rows with the best scores, exactly, ties by row, in prepared.result; how many there are.
+    """The `k` live rows with the best scores, exactly, ties by row, in prepared.result; how many there are, -1 for a query that is not
+    finite.
 
     `among` (m,) are the rows to look at, distinct, unless `everything`. `step`: what one unit of a row's code stands for. `longest`:
     the length of the longest x'.
     """
     prepared = box.value
     graph, scratch, result, bounds = prepared.graph, prepared.scratch, prepared.result, prepared.bounds
-    query_unit = quantise_query(query, scratch, 7.5)
     length = length_of(query)
-    slack = longest * length_lost(query, scratch.query, query_unit)
+    if not length < np.inf:
+        return -1
+    query_unit = quantise_query(query, scratch, 7.5, 0.0)
     unit = np.float32(step * query_unit)
+    # One unit more: the constant is a whole number.
+    slack = longest * length_lost(query, scratch.query, query_unit) + unit
     count = graph.codes.shape[0] if everything else among.shape[0]
 
     size = 0
@@ -102,4 +98,5 @@ def scan(
         if bounds[i] >= threshold:
             row = i if everything else among[i]
             size = insert_result(result, size, k, row, full_score(prepared, metric, row, query))
+    finish(result, size, metric, length)
     return size

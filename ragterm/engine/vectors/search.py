@@ -7,13 +7,14 @@ costs as much as fifty distances.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from ragterm.engine.vectors.execution import Box, entry_kernel, fast_kernel, inlined_kernel
+from ragterm.engine.vectors.execution import Box, entry_kernel, fast_kernel, inlined_kernel, summing_kernel
 from ragterm.engine.vectors.hnsw import Graph, Scratch, knn_search
-from ragterm.engine.vectors.kernels import dot_floats, entry_node, prefetch
+from ragterm.engine.vectors.kernels import dot_floats, entry_node
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -30,6 +31,11 @@ class Result(NamedTuple):
 
     rows: NDArray[np.int64]  # (k,)
     scores: NDArray[np.float64]  # (k,)
+    passed: NDArray[np.int64]  # (1,) how many of the nodes that a walk found are alive
+
+
+def new_result(k: int) -> Result:
+    return Result(np.empty(k, dtype=np.int64), np.empty(k, dtype=np.float64), np.zeros(1, dtype=np.int64))
 
 
 @fast_kernel
@@ -42,16 +48,16 @@ def largest_of(query: Floats) -> float:
 
 
 @fast_kernel
-def quantise_query(query: Floats, scratch: Scratch, zero: float) -> float:
-    """Put the signed codes of `query` (finite) into the scratch and return what one unit of them stands for: its largest component
-    over 127. `zero` is that of the codes it will be multiplied with."""
-    largest = largest_of(query)
+def quantise_query(query: Floats, scratch: Scratch, zero: float, unit: float) -> float:
+    """Put the signed codes of `query` (finite) into the scratch and return what one unit of them stands for: `unit`, or where that is
+    0 the largest component over 127. `zero` is that of the codes it will be multiplied with."""
+    largest = unit * 127.0 if unit > 0.0 else largest_of(query)
     if largest == 0.0:
         largest = 1.0
     factor = np.float32(127.0 / largest)
     total = np.int32(0)
     for i in range(query.shape[0]):
-        code = np.int8(np.rint(query[i] * factor))
+        code = np.int8(min(max(np.rint(query[i] * factor), np.float32(-127.0)), np.float32(127.0)))
         scratch.query[i] = code
         total += np.int32(code)
     scratch.constant[0] = np.int64(zero * total)
@@ -88,25 +94,50 @@ class Prepared(NamedTuple):
     result: Result
 
 
+@summing_kernel
+def length_of(query: Floats) -> float:
+    total = 0.0
+    for i in range(query.shape[0]):
+        total += np.float64(query[i]) * np.float64(query[i])
+    return math.sqrt(total)
+
+
+@inlined_kernel
+def finish(result: Result, size: int, metric: int, length: float) -> None:
+    """From what orders rows to what is reported: `length` is that of the query."""
+    for i in range(size):
+        if metric == COSINE and length > 0:
+            result.scores[i] /= length
+        elif metric == EUCLIDEAN:
+            result.scores[i] = -math.sqrt(max(0.0, length * length - 2 * result.scores[i]))
+
+
 @entry_kernel
-def search_graph(box: Box, query: Floats, k: int, ef: int, rescored: int, metric: int) -> int:
-    """The `k` live rows nearest to `query` (d,) among the `rescored` nearest by codes of the `ef` that Algorithm 5 finds, in
-    prepared.result; how many there are."""
+def search_graph(box: Box, query: Floats, k: int, ef: int, rescored: int, metric: int, unit: float) -> int:
+    """The `k` live rows nearest to `query` (d,) among the `rescored` nearest live ones by codes of the `ef` that Algorithm 5 finds, in
+    prepared.result; how many there are, -1 for a query that is not finite. Vectors of a cosine index have length 1. `unit`: what one
+    unit of the query's codes stands for, 0 for its own best; Euclidean distances need that of the graph's bias."""
     prepared = box.value
     scratch, result, pool = prepared.scratch, prepared.result, prepared.scratch.pool
-    quantise_query(query, scratch, 7.5)
-    count = min(knn_search(prepared.graph, ef, scratch), rescored)
-    for i in range(count):
-        prefetch(prepared.vectors, entry_node(pool[i]))
-    size = 0
+    length = length_of(query)
+    if not length < np.inf:
+        return -1
+    quantise_query(query, scratch, 7.5, unit)
+    count = knn_search(prepared.graph, ef, scratch)
+    size = passed = 0
     for i in range(count):
         row = entry_node(pool[i])
         if not prepared.alive[row]:
+            continue
+        passed += 1
+        if passed > rescored:
             continue
         score = np.float64(dot_floats(prepared.vectors, row, query))
         if metric == EUCLIDEAN:
             score -= prepared.norms[row]
         size = insert_result(result, size, k, row, score)
+    result.passed[0] = passed
+    finish(result, size, metric, length)
     return size
 
 
@@ -114,7 +145,7 @@ def search_graph(box: Box, query: Floats, k: int, ef: int, rescored: int, metric
 def nearest_nodes(graph: Graph, query: Floats, ef: int, scratch: Scratch, found: NDArray[np.int64]) -> int:
     """Algorithm 5 without scoring anything again: the `ef` nodes nearest to `query` (d,) by codes, in `found`, nearest first; how
     many there are."""
-    quantise_query(query, scratch, 128.0 if graph.bits == 8 else 7.5)
+    quantise_query(query, scratch, 128.0 if graph.bits == 8 else 7.5, 0.0)
     count = knn_search(graph, ef, scratch)
     for i in range(count):
         found[i] = entry_node(scratch.pool[i])

@@ -1,0 +1,363 @@
+"""`VectorIndex`: vectors by row number, and all that searches them: codes, tombstones, the graph, the choice between them.
+
+Rows are numbers in order of arrival and never change; a removed row stays as a tombstone. What a search reads is one immutable
+`_State`; changes put another in its place, so searches run while others add, and see the index before or after.
+
+A search is a scan of the codes, which is exact, where few rows are asked for: in small indexes, behind a selective filter, and for
+rows that are not linked yet. Else it walks the graph. Until the kernels are compiled, numpy answers, exactly.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from ragterm.engine.types.errors import UsageError
+from ragterm.engine.vectors import execution, hnsw, scan, search
+from ragterm.engine.vectors.codes import DEVIATIONS, code_limit, quantise, restored, row_width, step_of
+from ragterm.engine.vectors.construction import insert_nodes, insertion_order
+from ragterm.engine.vectors.flat import checked_vectors
+from ragterm.engine.vectors.growing import Growing
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ragterm.engine.vectors.search import Prepared
+
+    Floats = NDArray[np.float32]
+    Rows = NDArray[np.int64]
+    Mask = NDArray[np.bool_]
+    Found = tuple[Rows, NDArray[np.float64]]
+
+Metric = Literal["cosine", "dot", "euclidean"]
+METRICS: dict[str, int] = {"cosine": search.COSINE, "dot": search.DOT, "euclidean": search.EUCLIDEAN}
+
+EXACT_LIMIT = 10_000
+"""Up to this many rows a scan is about as quick as a walk, and never misses."""
+SCAN_LIMIT = 20_000
+"""Behind a filter that leaves at most this many rows, they are scanned."""
+EF_SEARCH = 96
+RESCORED = 8
+"""How many entries more than k are scored in full; and one for every eighth of ef."""
+REBUILD_DELETED_SHARE = 0.25
+REFIT_GROWTH = 2.0
+"""When the rows have grown by this factor, the scale of the codes is taken anew."""
+_LOST = 1 + 1e-6
+_NO_ROWS = np.empty(0, dtype=np.int64)
+
+
+@dataclass(frozen=True)
+class _State:
+    """Row i is vectors[i]. The arrays may be views of longer ones, whose further rows belong to later states."""
+
+    vectors: Floats  # (n, d); of unit length for cosine
+    alive: Mask  # (n,)
+    codes: NDArray[np.uint8]  # (n, width) of 4 bits
+    errors: Floats  # (n,) what the codes lost
+    norms: NDArray[np.float64]  # (n,) half the squared length for Euclidean, else (0,)
+    live: int = 0
+    limit: float = 1.0  # of the codes
+    fitted: int = 0  # rows when the limit was taken
+    longest: float = 0.0  # |x'|, an upper bound
+    graph: hnsw.Graph | None = None  # of the first `linked` rows; no codes, they are those above
+    linked: int = 0
+    linked_dead: int = 0  # of them removed since
+
+
+class VectorIndex:
+    """Vectors (d,) float32 by row. Scores: cosine in [-1, 1], the dot product, or the negative Euclidean distance; higher is better.
+    Raises UsageError for NaN, infinity and another dimension; nothing is changed then."""
+
+    def __init__(
+        self, dimensions: int, metric: Metric = "cosine", m: int = 16, ef_construction: int = 200, seed: int = 1
+    ) -> None:
+        if metric not in METRICS:
+            raise UsageError(f"Unknown metric {metric!r}", "", f"choose one of: {', '.join(METRICS)}")
+        if dimensions < 1:
+            raise UsageError(f"A vector cannot have {dimensions} dimensions", "", "pass 1 or more")
+        if m < 2 or ef_construction < 1:
+            raise UsageError(f"M = {m}, efConstruction = {ef_construction}", "", "M is at least 2, efConstruction 1")
+        self.dimensions, self.metric = dimensions, metric
+        self.m, self.ef_construction, self.seed = m, ef_construction, seed
+        self._metric = METRICS[metric]
+        self._changing = threading.RLock()
+        self._linking = threading.Lock()
+        self._local = threading.local()
+        self._vectors = Growing((dimensions,), np.float32)
+        self._codes = Growing((row_width(dimensions, 4),), np.uint8)
+        self._errors = Growing((), np.float32)
+        self._norms = Growing((), np.float64)
+        self._state = _State(
+            vectors=self._vectors.append(np.empty((0, dimensions), dtype=np.float32)),
+            alive=np.empty(0, dtype=np.bool_),
+            codes=self._codes.append(np.empty((0, row_width(dimensions, 4)), dtype=np.uint8)),
+            errors=self._errors.append(np.empty(0, dtype=np.float32)),
+            norms=self._norms.append(np.empty(0, dtype=np.float64)),
+        )
+
+    # -- what is there ------------------------------------------------------------------------------------------------
+
+    def __len__(self) -> int:
+        """Live rows."""
+        return self._state.live
+
+    @property
+    def rows(self) -> int:
+        """All rows, tombstones included."""
+        return len(self._state.vectors)
+
+    @property
+    def linked(self) -> int:
+        return self._state.linked
+
+    @property
+    def alive(self) -> Mask:
+        return self._state.alive
+
+    @property
+    def vectors(self) -> Floats:
+        return self._state.vectors
+
+    @property
+    def graph(self) -> hnsw.Graph | None:
+        """The graph of the first `linked` rows on their codes of 4 bits."""
+        state = self._state
+        return None if state.graph is None else self._on_codes(state.graph, state)
+
+    # -- changing -----------------------------------------------------------------------------------------------------
+
+    def add(self, vectors: Floats) -> int:
+        """Append vectors (m, d); the row of the first. They are found at once, by scan until `link` has been called."""
+        vectors = checked_vectors(vectors, self.dimensions)
+        if self.metric == "cosine":
+            vectors = unit_rows(vectors)
+        with self._changing:
+            state = self._state
+            first, last = len(state.vectors), len(state.vectors) + len(vectors)
+            everything = self._vectors.append(vectors)
+            if self.metric == "euclidean":
+                state = replace(state, norms=self._norms.append(half_squares(vectors)))
+            if last > REFIT_GROWTH * state.fitted:  # a new scale makes new codes of all rows; links stay as they are
+                limit = code_limit(everything, 4)
+                codes = self._codes.begin_with(quantise(everything, limit, 4))
+                errors = self._errors.begin_with(lost(everything, codes, limit))
+                state = replace(state, limit=limit, fitted=last, longest=longest_code(everything, errors))
+            else:
+                added = quantise(vectors, state.limit, 4)
+                gone = lost(vectors, added, state.limit)
+                codes, errors = self._codes.append(added), self._errors.append(gone)
+                state = replace(state, longest=max(state.longest, longest_code(vectors, gone)))
+            alive = np.concatenate([state.alive, np.ones(len(vectors), dtype=np.bool_)])
+            live = state.live + len(vectors)
+            self._state = replace(state, vectors=everything, alive=alive, codes=codes, errors=errors, live=live)
+            return first
+
+    def remove(self, rows: Rows) -> None:
+        """Turn rows into tombstones."""
+        rows = np.asarray(rows, dtype=np.int64)
+        with self._changing:
+            state = self._state
+            alive = state.alive.copy()
+            alive[rows] = False
+            live = int(np.count_nonzero(alive))
+            dead = int(np.count_nonzero(~alive[: state.linked]))
+            self._state = replace(state, alive=alive, live=live, linked_dead=dead)
+
+    def link(self, threads: int = 1, progress: Callable[[int, int], None] | None = None) -> None:
+        """Bring the graph to all rows: extend it, or build it anew when a quarter of its nodes are tombstones. Searches and changes go
+        on meanwhile; rows that are added then wait for the next call."""
+        with self._linking:
+            state = self._state
+            total = len(state.vectors)
+            anew = state.graph is None or state.linked_dead > REBUILD_DELETED_SHARE * state.linked
+            if not anew and state.linked == total:
+                return
+            first = 0 if anew else state.linked
+            levels = hnsw.draw_levels(self.seed, total, self.m)
+            if state.graph is not None and not anew:
+                levels[:first] = state.graph.levels
+            levels[first:][~state.alive[first:]] = hnsw.NOT_THERE
+            graph = self._byte_graph(state, levels)
+            if state.graph is not None and not anew:
+                hnsw.take_over(graph, state.graph)
+            order = insertion_order(levels, first, self.seed)
+            walked = self._on_codes(graph, state)
+            insert_nodes(
+                graph, order, self.ef_construction, threads, progress, int((levels[:first] >= 0).sum()), walked
+            )
+            with self._changing:
+                now = self._state
+                dead = int(np.count_nonzero((levels >= 0) & ~now.alive[:total]))
+                bare = graph._replace(codes=graph.codes[:0], sums=graph.sums[:0], bias=graph.bias[:0])
+                self._state = replace(now, graph=bare, linked=total, linked_dead=dead)
+
+    def _on_codes(self, graph: hnsw.Graph, state: _State) -> hnsw.Graph:
+        """The same links, to be walked on codes of 4 bits."""
+        bias = graph.bias[:0]
+        if self.metric == "euclidean":
+            bias = np.rint(state.norms / (step_of(state.limit, 4) * self._query_unit(state))).astype(np.int32)
+        return graph._replace(codes=state.codes, bits=4, sums=graph.sums[:0], bias=bias)
+
+    def _query_unit(self, state: _State) -> float:
+        """What one unit of a query's codes stands for in a walk; 0: each query its own."""
+        return step_of(state.limit * DEVIATIONS[8] / DEVIATIONS[4], 8) if self.metric == "euclidean" else 0.0
+
+    def _byte_graph(self, state: _State, levels: NDArray[np.int8]) -> hnsw.Graph:
+        limit = state.limit * DEVIATIONS[8] / DEVIATIONS[4]
+        codes = quantise(state.vectors, limit, 8)
+        bias = None
+        if self.metric == "euclidean":
+            unit = step_of(limit, 8)
+            bias = np.rint(state.norms[: len(codes)] / (unit * unit)).astype(np.int32)
+        return hnsw.empty_graph(codes, 8, levels, self.m, bias)
+
+    # -- searching ----------------------------------------------------------------------------------------------------
+
+    def search(self, query: Floats, k: int = 10, ef: int | None = None, allowed: Mask | None = None) -> Found:
+        """Rows int64 and scores float64 of the best `k` live rows, best first, fewer where there are fewer. `allowed` bool (n,): only
+        these rows. `ef`: candidates kept on the ground layer, at least k; more find more and take longer."""
+        state = self._state
+        query = self._checked(query)
+        if k < 1 or state.live == 0:
+            return _NO_ROWS, np.empty(0)
+        if allowed is not None:
+            return self._filtered(state, query, k, ef, allowed)
+        if state.graph is None or state.live <= EXACT_LIMIT or not execution.is_compiled():
+            return self._scanned(state, query, k, None)
+        if state.linked == len(state.vectors):
+            return self._walked(state, query, k, ef or EF_SEARCH, None)
+        waiting = np.arange(state.linked, len(state.vectors), dtype=np.int64)
+        return merged(self._walked(state, query, k, ef or EF_SEARCH, None), self._scanned(state, query, k, waiting), k)
+
+    def search_exact(self, query: Floats, k: int = 10, allowed: Mask | None = None) -> Found:
+        """The same, by scan."""
+        state = self._state
+        if k < 1 or state.live == 0:
+            return _NO_ROWS, np.empty(0)
+        among = None if allowed is None else np.flatnonzero(allowed[: len(state.vectors)] & state.alive)
+        return self._scanned(state, self._checked(query), k, among)
+
+    def _checked(self, query: Floats) -> Floats:
+        if not (
+            isinstance(query, np.ndarray)
+            and query.dtype == np.float32
+            and query.shape == (self.dimensions,)
+            and query.flags.c_contiguous
+        ):
+            query = checked_vectors(query, self.dimensions, "query")[0]
+        return query
+
+    def _filtered(self, state: _State, query: Floats, k: int, ef: int | None, allowed: Mask) -> Found:
+        allowed = allowed[: len(state.vectors)] & state.alive
+        matching = int(np.count_nonzero(allowed))
+        walkable = state.graph is not None and state.linked == len(state.vectors) and execution.is_compiled()
+        if matching <= SCAN_LIMIT or not walkable:
+            return self._scanned(state, query, k, np.flatnonzero(allowed))
+        share = matching / state.live
+        wider = int((ef or EF_SEARCH) / share)
+        rows, scores = self._walked(state, query, k, wider, allowed)
+        passed = self._local.filtered[1].result.passed[0]
+        # The filter correlates with the vectors where far fewer of the nearest pass it than of all: a walk would miss some.
+        if len(rows) < k or passed < 0.5 * share * wider:
+            return self._scanned(state, query, k, np.flatnonzero(allowed))
+        return rows, scores
+
+    def _walked(self, state: _State, query: Floats, k: int, ef: int, allowed: Mask | None) -> Found:
+        ef = max(ef, k)
+        if state.linked_dead:
+            ef = -(-ef * state.linked // max(1, state.linked - state.linked_dead))
+        box, prepared = self._box(state, ef, k, allowed)
+        rescored = k + RESCORED + ef // 8
+        count = search.search_graph(box, query, k, ef, rescored, self._metric, self._query_unit(state))
+        return self._result(prepared, count)
+
+    def _scanned(self, state: _State, query: Floats, k: int, among: Rows | None) -> Found:
+        if not execution.is_compiled():
+            return self._by_numpy(state, query, k, among)
+        box, prepared = self._box(state, 1, k, None)
+        rows = _NO_ROWS if among is None else among
+        step = step_of(state.limit, 4)
+        count = scan.scan(box, query, rows, among is None, k, self._metric, step, state.longest)
+        return self._result(prepared, count)
+
+    def _result(self, prepared: Prepared, count: int) -> Found:
+        if count < 0:
+            raise UsageError("The query holds NaN or infinity", "", "every component must be a finite number")
+        return prepared.result.rows[:count].copy(), prepared.result.scores[:count].copy()
+
+    def _by_numpy(self, state: _State, query: Floats, k: int, among: Rows | None) -> Found:
+        rows = np.flatnonzero(state.alive) if among is None else among[state.alive[among]]
+        wide = query.astype(np.float64)
+        if not np.isfinite(wide).all():
+            raise UsageError("The query holds NaN or infinity", "", "every component must be a finite number")
+        length = float(np.sqrt(wide @ wide))
+        scores = np.einsum("ij,j->i", state.vectors[rows], wide, dtype=np.float64)
+        if self.metric == "cosine":
+            scores = scores / length if length > 0 else scores
+        elif self.metric == "euclidean":
+            scores = -np.sqrt(np.maximum(0.0, length * length - 2 * (scores - state.norms[rows])))
+        order = np.lexsort((rows, -scores))[:k]
+        return rows[order], scores[order]
+
+    def _box(self, state: _State, ef: int, k: int, allowed: Mask | None) -> tuple[Any, Prepared]:
+        """What this thread's searches of `state` read and write, boxed for the kernels; made anew when the state changes."""
+        kept = getattr(self._local, "kept", None)
+        if kept is None or kept[0] is not state or kept[1] < ef or kept[2] < k:
+            ef, k = max(ef, 256), max(k, 64)
+            graph = state.graph or hnsw.empty_graph(state.codes, 4, np.empty(0, dtype=np.int8), self.m)
+            graph = self._on_codes(graph, state)
+            prepared = search.Prepared(
+                graph=graph,
+                scratch=hnsw.new_scratch(graph, ef),
+                vectors=state.vectors,
+                norms=state.norms,
+                alive=state.alive,
+                errors=state.errors,
+                bounds=np.empty(len(state.vectors), dtype=np.float32),
+                result=search.new_result(k),
+            )
+            kept = self._local.kept = (state, ef, k, execution.boxed(prepared), prepared)
+        if allowed is None:
+            return kept[3], kept[4]
+        filtered = kept[4]._replace(alive=allowed)
+        both = self._local.filtered = (execution.boxed(filtered), filtered)
+        return both
+
+
+def merged(one: Found, other: Found, k: int) -> Found:
+    """The best `k` of two results of distinct rows."""
+    rows, scores = np.concatenate([one[0], other[0]]), np.concatenate([one[1], other[1]])
+    order = np.lexsort((rows, -scores))[:k]
+    return rows[order], scores[order]
+
+
+def unit_rows(vectors: Floats) -> Floats:
+    """Each row at length 1; a zero row stays zero."""
+    lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64))[:, np.newaxis]
+    scaled: Floats = (vectors / np.where(lengths == 0, 1.0, lengths)).astype(np.float32)
+    return scaled
+
+
+def half_squares(vectors: Floats) -> NDArray[np.float64]:
+    squares: NDArray[np.float64] = np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64) / 2
+    return squares
+
+
+def lost(vectors: Floats, codes: NDArray[np.uint8], limit: float) -> Floats:
+    """|x - x'| for each row, rounded up; float32 (n,)."""
+    errors = np.empty(len(vectors), dtype=np.float32)
+    for start in range(0, len(vectors), 4096):
+        part = slice(start, start + 4096)
+        gap = vectors[part] - restored(codes[part], limit, 4, vectors.shape[1])
+        errors[part] = np.sqrt(np.einsum("ij,ij->i", gap, gap, dtype=np.float64)) * _LOST
+    return errors
+
+
+def longest_code(vectors: Floats, errors: Floats) -> float:
+    """An upper bound of |x'|: no longer than |x| and what was lost together."""
+    lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64)) + errors
+    return float(lengths.max(initial=0.0)) * _LOST
