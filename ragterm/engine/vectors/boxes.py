@@ -19,4 +19,7 @@ class CompiledBox(structref.StructRefProxy):  # type: ignore[misc]
         return structref.StructRefProxy.__new__(cls, value)
 
 
+# Numba asks every argument for its type: from a slot of the object in C, not by way of a property in Python.
+CompiledBox._numba_type_ = structref.StructRefProxy._type
+
 structref.define_proxy(CompiledBox, BoxType, ["value"])

@@ -18,7 +18,7 @@ import numpy as np
 
 from ragterm.engine.types.errors import UsageError
 from ragterm.engine.vectors import execution, hnsw, scan, search
-from ragterm.engine.vectors.codes import DEVIATIONS, code_limit, quantise, restored, row_width, step_of
+from ragterm.engine.vectors.codes import DEVIATIONS, code_limit, quantise, restored, row_width, step_of, words_of
 from ragterm.engine.vectors.construction import insert_nodes, insertion_order
 from ragterm.engine.vectors.flat import checked_vectors
 from ragterm.engine.vectors.growing import Growing
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     Rows = NDArray[np.int64]
     Mask = NDArray[np.bool_]
     Found = tuple[Rows, NDArray[np.float64]]
+    _Kept = tuple["_State", int, int, Any, Prepared]
 
 Metric = Literal["cosine", "dot", "euclidean"]
 METRICS: dict[str, int] = {"cosine": search.COSINE, "dot": search.DOT, "euclidean": search.EUCLIDEAN}
@@ -41,12 +42,14 @@ EXACT_LIMIT = 10_000
 SCAN_LIMIT = 20_000
 """Behind a filter that leaves at most this many rows, they are scanned."""
 EF_SEARCH = 96
-RESCORED = 8
-"""How many entries more than k are scored in full; and one for every eighth of ef."""
+RESCORED = 4
+"""How many entries more than k are scored in full; and one for every tenth of ef."""
 REBUILD_DELETED_SHARE = 0.25
 REFIT_GROWTH = 2.0
 """When the rows have grown by this factor, the scale of the codes is taken anew."""
 _LOST = 1 + 1e-6
+_FLOAT32 = np.dtype(np.float32)
+_PACKED = (4,)
 _NO_ROWS = np.empty(0, dtype=np.int64)
 
 
@@ -57,6 +60,7 @@ class _State:
     vectors: Floats  # (n, d); of unit length for cosine
     alive: Mask  # (n,)
     codes: NDArray[np.uint8]  # (n, width) of 4 bits
+    words: NDArray[np.int16]  # (n, d) of 16 bits for cosine, else (0, d)
     errors: Floats  # (n,) what the codes lost
     norms: NDArray[np.float64]  # (n,) half the squared length for Euclidean, else (0,)
     live: int = 0
@@ -84,17 +88,20 @@ class VectorIndex:
         self.dimensions, self.metric = dimensions, metric
         self.m, self.ef_construction, self.seed = m, ef_construction, seed
         self._metric = METRICS[metric]
+        self._shape = (dimensions,)
         self._changing = threading.RLock()
         self._linking = threading.Lock()
         self._local = threading.local()
         self._vectors = Growing((dimensions,), np.float32)
         self._codes = Growing((row_width(dimensions, 4),), np.uint8)
+        self._words = Growing((dimensions,), np.int16)
         self._errors = Growing((), np.float32)
         self._norms = Growing((), np.float64)
         self._state = _State(
             vectors=self._vectors.append(np.empty((0, dimensions), dtype=np.float32)),
             alive=np.empty(0, dtype=np.bool_),
             codes=self._codes.append(np.empty((0, row_width(dimensions, 4)), dtype=np.uint8)),
+            words=self._words.append(np.empty((0, dimensions), dtype=np.int16)),
             errors=self._errors.append(np.empty(0, dtype=np.float32)),
             norms=self._norms.append(np.empty(0, dtype=np.float64)),
         )
@@ -141,6 +148,8 @@ class VectorIndex:
             everything = self._vectors.append(vectors)
             if self.metric == "euclidean":
                 state = replace(state, norms=self._norms.append(half_squares(vectors)))
+            elif self.metric == "cosine":
+                state = replace(state, words=self._words.append(words_of(vectors)))
             if last > REFIT_GROWTH * state.fitted:  # a new scale makes new codes of all rows; links stay as they are
                 limit = code_limit(everything, 4)
                 codes = self._codes.begin_with(quantise(everything, limit, 4))
@@ -220,18 +229,44 @@ class VectorIndex:
     def search(self, query: Floats, k: int = 10, ef: int | None = None, allowed: Mask | None = None) -> Found:
         """Rows int64 and scores float64 of the best `k` live rows, best first, fewer where there are fewer. `allowed` bool (n,): only
         these rows. `ef`: candidates kept on the ground layer, at least k; more find more and take longer."""
+        rows, scores = self.search_lists(query, k, ef, allowed)
+        return np.array(rows, dtype=np.int64), np.array(scores, dtype=np.float64)
+
+    def search_lists(
+        self, query: Floats, k: int = 10, ef: int | None = None, allowed: Mask | None = None
+    ) -> tuple[list[int], list[float]]:
+        """`search`, the result as lists."""
         state = self._state
-        query = self._checked(query)
+        if (
+            type(query) is not np.ndarray
+            or query.dtype != _FLOAT32
+            or query.shape != self._shape
+            or query.strides != _PACKED
+        ):
+            query = checked_vectors(query, self.dimensions, "query")[0]
+        if (
+            allowed is None
+            and state.linked == len(state.alive) > 0
+            and state.live > EXACT_LIMIT
+            and k > 0
+            and execution.is_compiled()
+        ):
+            prepared, count = self._walk(state, query, k, ef or EF_SEARCH, None)
+            result = prepared.result
+            return result.rows[:count].tolist(), result.scores[:count].tolist()
+        rows, scores = self._searched(state, query, k, ef, allowed)
+        return rows.tolist(), scores.tolist()
+
+    def _searched(self, state: _State, query: Floats, k: int, ef: int | None, allowed: Mask | None) -> Found:
         if k < 1 or state.live == 0:
             return _NO_ROWS, np.empty(0)
         if allowed is not None:
             return self._filtered(state, query, k, ef, allowed)
         if state.graph is None or state.live <= EXACT_LIMIT or not execution.is_compiled():
             return self._scanned(state, query, k, None)
-        if state.linked == len(state.vectors):
-            return self._walked(state, query, k, ef or EF_SEARCH, None)
         waiting = np.arange(state.linked, len(state.vectors), dtype=np.int64)
-        return merged(self._walked(state, query, k, ef or EF_SEARCH, None), self._scanned(state, query, k, waiting), k)
+        walked = _found(*self._walk(state, query, k, ef or EF_SEARCH, None))
+        return merged(walked, self._scanned(state, query, k, waiting), k) if len(waiting) else walked
 
     def search_exact(self, query: Floats, k: int = 10, allowed: Mask | None = None) -> Found:
         """The same, by scan."""
@@ -239,17 +274,7 @@ class VectorIndex:
         if k < 1 or state.live == 0:
             return _NO_ROWS, np.empty(0)
         among = None if allowed is None else np.flatnonzero(allowed[: len(state.vectors)] & state.alive)
-        return self._scanned(state, self._checked(query), k, among)
-
-    def _checked(self, query: Floats) -> Floats:
-        if not (
-            isinstance(query, np.ndarray)
-            and query.dtype == np.float32
-            and query.shape == (self.dimensions,)
-            and query.flags.c_contiguous
-        ):
-            query = checked_vectors(query, self.dimensions, "query")[0]
-        return query
+        return self._scanned(state, checked_vectors(query, self.dimensions, "query")[0], k, among)
 
     def _filtered(self, state: _State, query: Floats, k: int, ef: int | None, allowed: Mask) -> Found:
         allowed = allowed[: len(state.vectors)] & state.alive
@@ -259,21 +284,21 @@ class VectorIndex:
             return self._scanned(state, query, k, np.flatnonzero(allowed))
         share = matching / state.live
         wider = int((ef or EF_SEARCH) / share)
-        rows, scores = self._walked(state, query, k, wider, allowed)
-        passed = self._local.filtered[1].result.passed[0]
+        prepared, count = self._walk(state, query, k, wider, allowed)
         # The filter correlates with the vectors where far fewer of the nearest pass it than of all: a walk would miss some.
-        if len(rows) < k or passed < 0.5 * share * wider:
+        if count < k or prepared.result.passed[0] < 0.5 * share * wider:
             return self._scanned(state, query, k, np.flatnonzero(allowed))
-        return rows, scores
+        return _found(prepared, count)
 
-    def _walked(self, state: _State, query: Floats, k: int, ef: int, allowed: Mask | None) -> Found:
+    def _walk(self, state: _State, query: Floats, k: int, ef: int, allowed: Mask | None) -> tuple[Prepared, int]:
+        """A search of the graph; its result stands in what is returned until this thread's next search."""
         ef = max(ef, k)
-        if state.linked_dead:
+        if state.linked_dead:  # tombstones take places among the ef: as many more are kept as make up for them
             ef = -(-ef * state.linked // max(1, state.linked - state.linked_dead))
         box, prepared = self._box(state, ef, k, allowed)
-        rescored = k + RESCORED + ef // 8
-        count = search.search_graph(box, query, k, ef, rescored, self._metric, self._query_unit(state))
-        return self._result(prepared, count)
+        unit = self._query_unit(state) if self._metric == search.EUCLIDEAN else 0.0
+        count = search.search_graph(box, query, k, ef, k + RESCORED + ef // 10, self._metric, unit)
+        return prepared, _sound(count)
 
     def _scanned(self, state: _State, query: Floats, k: int, among: Rows | None) -> Found:
         if not execution.is_compiled():
@@ -282,18 +307,12 @@ class VectorIndex:
         rows = _NO_ROWS if among is None else among
         step = step_of(state.limit, 4)
         count = scan.scan(box, query, rows, among is None, k, self._metric, step, state.longest)
-        return self._result(prepared, count)
-
-    def _result(self, prepared: Prepared, count: int) -> Found:
-        if count < 0:
-            raise UsageError("The query holds NaN or infinity", "", "every component must be a finite number")
-        return prepared.result.rows[:count].copy(), prepared.result.scores[:count].copy()
+        return _found(prepared, _sound(count))
 
     def _by_numpy(self, state: _State, query: Floats, k: int, among: Rows | None) -> Found:
         rows = np.flatnonzero(state.alive) if among is None else among[state.alive[among]]
         wide = query.astype(np.float64)
-        if not np.isfinite(wide).all():
-            raise UsageError("The query holds NaN or infinity", "", "every component must be a finite number")
+        _sound(0 if np.isfinite(wide).all() else -1)
         length = float(np.sqrt(wide @ wide))
         scores = np.einsum("ij,j->i", state.vectors[rows], wide, dtype=np.float64)
         if self.metric == "cosine":
@@ -305,7 +324,7 @@ class VectorIndex:
 
     def _box(self, state: _State, ef: int, k: int, allowed: Mask | None) -> tuple[Any, Prepared]:
         """What this thread's searches of `state` read and write, boxed for the kernels; made anew when the state changes."""
-        kept = getattr(self._local, "kept", None)
+        kept: _Kept | None = getattr(self._local, "kept", None)
         if kept is None or kept[0] is not state or kept[1] < ef or kept[2] < k:
             ef, k = max(ef, 256), max(k, 64)
             graph = state.graph or hnsw.empty_graph(state.codes, 4, np.empty(0, dtype=np.int8), self.m)
@@ -314,6 +333,7 @@ class VectorIndex:
                 graph=graph,
                 scratch=hnsw.new_scratch(graph, ef),
                 vectors=state.vectors,
+                words=state.words,
                 norms=state.norms,
                 alive=state.alive,
                 errors=state.errors,
@@ -324,8 +344,18 @@ class VectorIndex:
         if allowed is None:
             return kept[3], kept[4]
         filtered = kept[4]._replace(alive=allowed)
-        both = self._local.filtered = (execution.boxed(filtered), filtered)
-        return both
+        return execution.boxed(filtered), filtered
+
+
+def _sound(count: int) -> int:
+    """`count`, unless a kernel says with -1 that the query is not finite."""
+    if count < 0:
+        raise UsageError("The query holds NaN or infinity", "", "every component must be a finite number")
+    return count
+
+
+def _found(prepared: Prepared, count: int) -> Found:
+    return prepared.result.rows[:count].copy(), prepared.result.scores[:count].copy()
 
 
 def merged(one: Found, other: Found, k: int) -> Found:
