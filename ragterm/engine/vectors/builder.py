@@ -65,7 +65,7 @@ class GraphBuild:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=log,
-            env=_environment(),
+            env=child_environment(),
             start_new_session=True,
         )
 
@@ -147,7 +147,7 @@ class GraphBuilds:
                 self.note = str(error)
 
 
-def _environment() -> dict[str, str]:
+def child_environment() -> dict[str, str]:
     environment = dict(os.environ)
     # What little linear algebra there is takes one thread: two that wait for each other on a busy machine took 5 s for 0.1 s of work.
     environment.setdefault("OPENBLAS_NUM_THREADS", "1")

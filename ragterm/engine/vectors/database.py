@@ -1,159 +1,256 @@
 """`VectorDB`: a vector database in one object, usable without the rest of ragterm.
 
     db = VectorDB(dimensions=384)
-    db.insert("doc_1", vector)
-    for doc_id, score in db.search(query, top_k=10):
+    db.insert("doc_1", vector, {"year": 2024})
+    for doc_id, score in db.search(query, top_k=10, filter={"year": {"$gte": 2020}}):
         ...
 
-In memory, exact search; `save` and `open` keep it in one file. Scores are similarities, higher is better: cosine in
-[-1, 1], the dot product, or the negative Euclidean distance.
+In memory, or with a path in a folder. Scores are similarities, higher is better: cosine in [-1, 1], the dot product, or the
+negative Euclidean distance.
+
+What is searched is `VectorIndex`, by row number; what a row is called and what is known of it are `Items`. Small databases are
+scanned, exactly; in large ones new rows are linked into the graph in the background, and scanned until then.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from time import perf_counter_ns
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ragterm.engine.types.errors import NotFoundError, StoreError, UsageError
-from ragterm.engine.vectors import flat
-from ragterm.engine.vectors.flat import Rows
-from ragterm.engine.vectors.snapshot import SnapshotError, read_snapshot, write_snapshot
+from ragterm.engine.types.errors import NotFoundError, UsageError
+from ragterm.engine.vectors import index as indexing
+from ragterm.engine.vectors.columns import MetadataColumns
+from ragterm.engine.vectors.flat import checked_vectors
+from ragterm.engine.vectors.index import Metric, VectorIndex
+from ragterm.engine.vectors.memory_items import MemoryItems
+from ragterm.engine.vectors.upkeep import Upkeep
 
 if TYPE_CHECKING:
+    from types import TracebackType
+
     from numpy.typing import ArrayLike, NDArray
 
-    FloatArray = NDArray[np.float32]
+    from ragterm.engine.vectors.metadata import Json, Metadata
+    from ragterm.engine.vectors.upkeep import Progress
 
-Metric = Literal["cosine", "dot", "euclidean"]
+    Floats = NDArray[np.float32]
+    Filter = Mapping[str, object]
+    Hits = list[tuple[str, float]]
+
+_NOTHING: dict[str, Any] = {}
+
+
+@dataclass(frozen=True)
+class Item:
+    """What stands under an id. `vector` float32 (d,), with cosine at length 1."""
+
+    id: str
+    vector: NDArray[np.float32]
+    metadata: Mapping[str, Json]
 
 
 class VectorDB:
-    """Vectors under string ids. Raises UsageError for NaN, infinity and a wrong dimension, naming both; nothing is changed then."""
+    """Vectors under string ids, with JSON metadata. Any method from any thread. Raises UsageError for NaN, infinity and a wrong
+    dimension, naming both, and for a filter that is none; nothing is changed then."""
 
-    def __init__(self, dimensions: int, metric: Metric = "cosine") -> None:
-        if metric not in get_args(Metric):
-            raise UsageError(f"Unknown metric {metric!r}", "", f"choose one of: {', '.join(get_args(Metric))}")
-        if dimensions < 1:
-            raise UsageError(f"A vector cannot have {dimensions} dimensions", "", "pass 1 or more")
-        self.dimensions = dimensions
-        self.metric: Metric = metric
-        self._rows = Rows.none(dimensions)
-        self._keys: dict[str, int] = {}
-        self._ids: dict[int, str] = {}
-        self._next_key = 1
+    def __init__(
+        self, dimensions: int, metric: Metric = "cosine", *, m: int = 16, ef_construction: int = 200, seed: int = 1
+    ) -> None:
+        self._index = VectorIndex(dimensions, metric, m, ef_construction, seed)
+        self._items = MemoryItems()
+        self._columns: MetadataColumns | None = None
+        self._names: list[str] = []
+        self._changing = threading.RLock()
+        self._upkeep = Upkeep(self._index)
+        self._searches = 0
+        self._search_nanoseconds = 0
+
+    # -- what is there ------------------------------------------------------------------------------------------------
+
+    @property
+    def dimensions(self) -> int:
+        return self._index.dimensions
+
+    @property
+    def metric(self) -> str:
+        return self._index.metric
 
     def __len__(self) -> int:
-        return len(self._keys)
+        return len(self._index)
 
     def __contains__(self, doc_id: object) -> bool:
-        return doc_id in self._keys
+        return isinstance(doc_id, str) and self._items.row_of(doc_id) is not None
 
-    def insert(self, doc_id: str, vector: ArrayLike) -> None:
-        """Add a vector (dimensions,), or replace the one of this id."""
-        self._insert([doc_id], self._checked(vector))
+    def ids(self) -> list[str]:
+        """All of them, in the order of insertion; a replaced vector counts as new."""
+        return self._items.all_ids()
+
+    def get(self, doc_id: str) -> Item:
+        """Raises NotFoundError."""
+        row = self._row(doc_id)
+        return Item(doc_id, self._index.vectors[row].copy(), self._items.metadata_of(row))
+
+    # -- changing -----------------------------------------------------------------------------------------------------
+
+    def insert(self, doc_id: str, vector: ArrayLike, metadata: Metadata | None = None) -> None:
+        """Add a vector (d,), or replace what stands under its id."""
+        self._insert([doc_id], checked_vectors(vector, self.dimensions), [metadata])
 
     def insert_batch(
-        self, items: Iterable[tuple[str, ArrayLike]] | Sequence[str], vectors: ArrayLike | None = None
+        self,
+        items: Iterable[tuple[Any, ...]] | Sequence[str],
+        vectors: ArrayLike | None = None,
+        metadata: Sequence[Metadata | None] | None = None,
     ) -> None:
-        """Add pairs (id, vector), or ids and an array (n, dimensions). All or nothing; the last of several with one id stays."""
-        if vectors is not None:
-            ids, array = [str(item) for item in items], self._checked(vectors)
-        else:
-            pairs = [(str(item[0]), item[1]) for item in items]
-            ids = [doc_id for doc_id, _ in pairs]
-            parts = [self._checked(vector) for _, vector in pairs]
+        """Add tuples (id, vector) or (id, vector, metadata); or ids, an array (n, d) and metadata for each. All or nothing; the last of
+        several with one id stays."""
+        if vectors is None:
+            tuples = [tuple(item) for item in items]
+            ids = [item[0] for item in tuples]
+            parts = [checked_vectors(item[1], self.dimensions, f"vector of {item[0]!r}") for item in tuples]
             array = np.concatenate(parts) if parts else np.empty((0, self.dimensions), dtype=np.float32)
+            metadata = [item[2] if len(item) > 2 else None for item in tuples]
+        else:
+            ids, array = list(items), checked_vectors(vectors, self.dimensions)
         if len(ids) != len(array):
             raise UsageError(f"{len(ids)} ids for {len(array)} vectors", "", "pass one id for each vector")
-        last = {doc_id: i for i, doc_id in enumerate(ids)}
-        self._insert(list(last), array[list(last.values())])
+        self._insert(ids, array, metadata)
+
+    def update(self, doc_id: str, vector: ArrayLike | None = None, metadata: Metadata | None = None) -> None:
+        """Another vector, other metadata, or both. Raises NotFoundError."""
+        with self._changing:
+            row = self._row(doc_id)
+            if vector is not None:
+                kept = self._items.metadata_of(row) if metadata is None else metadata
+                self._insert([doc_id], checked_vectors(vector, self.dimensions), [kept])
+            elif metadata is not None:
+                self._items.set_metadata(doc_id, metadata)
+                if self._columns is not None:
+                    self._columns.replace(row, self._items.metadata_of(row))
 
     def delete(self, doc_id: str) -> None:
         """Raises NotFoundError for an id that is not there."""
-        key = self._key(doc_id)
-        self._rows = self._rows.with_changes(_no_keys(), self._no_vectors(), np.array([key], dtype=np.int64))
-        del self._keys[doc_id], self._ids[key]
-        if len(self._rows) > 2 * max(64, self._rows.live):
-            self._rows = self._rows.compacted()
+        with self._changing:
+            rows = self._items.remove([doc_id])
+            self._forget(rows)
+        self._upkeep.look()
 
-    def get(self, doc_id: str) -> FloatArray:
-        """The vector of an id as it was given, float32 (dimensions,); with "cosine" at length 1. Raises NotFoundError."""
-        row = self._rows.find(np.array([self._key(doc_id)], dtype=np.int64))[0]
-        vector: FloatArray = self._rows.vectors[row].copy()
-        return vector
+    def _insert(self, ids: Sequence[str], vectors: Floats, metadata: Sequence[Metadata | None] | None) -> None:
+        if not len(ids):
+            return
+        with self._changing:
+            before = self._items.alive()
+            first = self._items.append(ids, metadata)
+            self._index.add(vectors)
+            self._names.extend(ids)
+            now = self._items.alive()
+            if self._columns is not None:
+                added = range(first, first + len(ids))
+                self._columns.append([self._items.metadata_of(row) for row in added] if metadata else [{}] * len(ids))
+            gone = np.flatnonzero(~now)
+            self._forget(gone[(gone >= first) | np.append(before, np.ones(len(ids), dtype=np.bool_))[gone]])
+        self._upkeep.look()
 
-    def search(self, query: ArrayLike, top_k: int = 10) -> list[tuple[str, float]]:
-        """(id, score), best first, ties in order of insertion; at most `top_k`, fewer when there are fewer."""
-        vector = self._checked(query)[0]
-        if self.metric == "euclidean":
-            found, scores = self._nearest(vector, top_k)
-        else:
-            found, scores = flat.top_k(self._rows, flat.unit(vector) if self.metric == "cosine" else vector, top_k)
-        keys = self._rows.keys[found].tolist()
-        return [(self._ids[key], score) for key, score in zip(keys, scores.tolist(), strict=True)]
+    def _forget(self, rows: NDArray[np.int64]) -> None:
+        if len(rows):
+            self._index.remove(rows)
+            if self._columns is not None:
+                self._columns.remove(rows)
 
-    def save(self, path: Path | str) -> None:
-        """Write everything to one file, whole or not at all."""
-        rows = self._rows.compacted()
-        names = [self._ids[key].encode("utf-8", "surrogatepass") for key in rows.keys.tolist()]
-        sections: dict[str, NDArray[Any]] = {
-            "vectors": rows.vectors,
-            "ids": np.frombuffer(b"".join(names), dtype=np.uint8),
-            "id_ends": np.cumsum([len(name) for name in names], dtype=np.int64),
-        }
-        write_snapshot(Path(path), "database", {"dimensions": self.dimensions, "metric": self.metric}, sections)
-
-    @classmethod
-    def open(cls, path: Path | str) -> VectorDB:
-        """Read a saved database. Raises StoreError when the file is missing or damaged."""
-        try:
-            values, arrays = read_snapshot(Path(path), "database")
-        except SnapshotError as error:
-            raise StoreError("The database cannot be opened", error.message, "restore it from a copy") from error
-        database = cls(values["dimensions"], values["metric"])
-        ends = arrays["id_ends"].tolist()
-        blob = arrays["ids"].tobytes()
-        starts = [0, *ends[:-1]]
-        names = [blob[a:b].decode("utf-8", "surrogatepass") for a, b in zip(starts, ends, strict=False)]
-        database._insert(names, arrays["vectors"], as_stored=True)
-        return database
-
-    def _checked(self, vectors: ArrayLike) -> FloatArray:
-        return flat.checked_vectors(vectors, self.dimensions)
-
-    def _no_vectors(self) -> FloatArray:
-        return np.empty((0, self.dimensions), dtype=np.float32)
-
-    def _key(self, doc_id: str) -> int:
-        if doc_id not in self._keys:
+    def _row(self, doc_id: str) -> int:
+        row = self._items.row_of(doc_id)
+        if row is None:
             raise NotFoundError(f"No vector has the id {doc_id!r}", "", "")
-        return self._keys[doc_id]
+        return row
 
-    def _insert(self, ids: Sequence[str], vectors: FloatArray, as_stored: bool = False) -> None:
-        """Distinct ids. A replaced vector keeps its place in the order of insertion."""
-        if self.metric == "cosine" and not as_stored:
-            lengths = np.linalg.norm(vectors.astype(np.float64), axis=1, keepdims=True)
-            vectors = (vectors / np.where(lengths == 0, 1.0, lengths)).astype(np.float32)
-        keys = np.empty(len(ids), dtype=np.int64)
-        for i, doc_id in enumerate(ids):
-            key = self._keys.get(doc_id)
-            if key is None:
-                key = self._keys[doc_id] = self._next_key
-                self._ids[key] = doc_id
-                self._next_key += 1
-            keys[i] = key
-        self._rows = self._rows.with_changes(keys, vectors, _no_keys())
+    # -- searching ----------------------------------------------------------------------------------------------------
 
-    def _nearest(self, query: FloatArray, k: int) -> tuple[NDArray[np.int64], FloatArray]:
-        rows = np.flatnonzero(self._rows.alive)
-        gaps = self._rows.vectors[rows].astype(np.float64) - query.astype(np.float64)
-        scores = -np.sqrt(np.einsum("ij,ij->i", gaps, gaps)).astype(np.float32)
-        order = np.lexsort((self._rows.keys[rows], -scores))[: max(k, 0)]
-        return rows[order].astype(np.int64), scores[order]
+    def search(
+        self, query: ArrayLike, top_k: int = 10, filter: Filter | None = None, ef_search: int | None = None
+    ) -> Hits:
+        """(id, score), best first; fewer than `top_k` where fewer match. `ef_search`: candidates that the graph
+        keeps; below top_k it is raised to that."""
+        started = perf_counter_ns()
+        names = self._names
+        allowed = None if filter is None else self._matching(filter)
+        rows, scores = self._index.search_lists(query, top_k, ef_search, allowed)  # type: ignore[arg-type]
+        hits = list(zip(map(names.__getitem__, rows), scores))  # noqa: B905  strict costs as much as five distances
+        self._searches += 1
+        self._search_nanoseconds += perf_counter_ns() - started
+        return hits
 
+    def search_batch(
+        self, queries: ArrayLike, top_k: int = 10, filter: Filter | None = None, ef_search: int | None = None
+    ) -> list[Hits]:
+        """`search` for each row of `queries` (q, d)."""
+        return [self.search(query, top_k, filter, ef_search) for query in checked_vectors(queries, self.dimensions)]
 
-def _no_keys() -> NDArray[np.int64]:
-    return np.empty(0, dtype=np.int64)
+    def search_exact(self, query: ArrayLike, top_k: int = 10, filter: Filter | None = None) -> Hits:
+        """`search` by a scan: no graph, no miss."""
+        allowed = None if filter is None else self._matching(filter)
+        rows, scores = self._index.search_exact(checked_vectors(query, self.dimensions, "query")[0], top_k, allowed)
+        return [(self._names[row], score) for row, score in zip(rows.tolist(), scores.tolist(), strict=True)]
+
+    def _matching(self, given: Filter) -> NDArray[np.bool_]:
+        if self._columns is None:
+            with self._changing:
+                columns = MetadataColumns()
+                columns.append([self._items.metadata_of(row) for row in range(self._index.rows)])
+                columns.remove(np.flatnonzero(~self._index.alive))
+                self._columns = columns
+        return self._columns.select(given).bitmap
+
+    # -- upkeep -------------------------------------------------------------------------------------------------------
+
+    def link(self, progress: Progress | None = None) -> None:
+        """Bring the graph to all rows now, on all cores. Without it that happens in the background, where a graph is of use."""
+        self._upkeep.link(progress)
+
+    @property
+    def ready(self) -> bool:
+        """Whether searches run as fast as they will: kernels compiled, every row linked where a graph is of use."""
+        return self._upkeep.ready
+
+    def wait_ready(self, timeout: float | None = None) -> bool:
+        """Wait until `ready`, at most `timeout` seconds; whether it is."""
+        return self._upkeep.wait(timeout)
+
+    def get_stats(self) -> dict[str, Any]:
+        """What there is: counts, parameters, bytes, mean time of a search in milliseconds, the layers of the graph."""
+        index = self._index
+        layers = self._upkeep.layers()
+        return {
+            "total_vectors": len(index),
+            "deleted": index.deleted,
+            "dimensions": index.dimensions,
+            "metric": index.metric,
+            "m": index.m,
+            "ef_construction": index.ef_construction,
+            "seed": index.seed,
+            "index": "hnsw" if layers and len(index) > indexing.EXACT_LIMIT else "exact",
+            "searches": self._searches,
+            "avg_search_ms": self._search_nanoseconds / max(1, self._searches) / 1e6,
+            "memory_bytes": index.memory_bytes + self._items.memory_bytes,
+            "disk_bytes": 0,
+            "layers": layers,
+            "edges": sum(layer["edges"] for layer in layers),
+            "linked": index.linked,
+            "ready": self.ready,
+        }
+
+    def close(self) -> None:
+        """Stop what runs in the background."""
+        self._upkeep.close()
+
+    def __enter__(self) -> VectorDB:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()

@@ -34,6 +34,7 @@ _summing: set[Callable[..., Any]] = set()
 _finite: set[Callable[..., Any]] = set()
 _lock = threading.Lock()
 _compiled = False
+_warm = False
 
 
 def kernel(function: Function) -> Function:
@@ -108,6 +109,16 @@ def boxed(value: Any) -> Any:
     from ragterm.engine.vectors.boxes import CompiledBox
 
     return CompiledBox(value)
+
+
+def is_warm() -> bool:
+    """Whether every kernel that an index calls is there as machine code: a call waits for no compiler."""
+    return _warm
+
+
+def note_warm() -> None:
+    global _warm
+    _warm = _compiled
 
 
 def is_compiled() -> bool:

@@ -122,6 +122,28 @@ class VectorIndex:
         return self._state.linked
 
     @property
+    def waiting(self) -> int:
+        """Rows that are not linked yet."""
+        return len(self._state.vectors) - self._state.linked
+
+    @property
+    def deleted(self) -> int:
+        return len(self._state.vectors) - self._state.live
+
+    @property
+    def needs_rebuild(self) -> bool:
+        """Whether so many nodes are tombstones that the next `link` starts over."""
+        return self._state.linked_dead > REBUILD_DELETED_SHARE * self._state.linked
+
+    @property
+    def memory_bytes(self) -> int:
+        """Of all arrays, the vectors included."""
+        state = self._state
+        arrays = [state.vectors, state.alive, state.codes, state.words, state.errors, state.norms]
+        graph = [] if state.graph is None else [a for a in state.graph if isinstance(a, np.ndarray)]
+        return sum(array.nbytes for array in arrays + graph)
+
+    @property
     def alive(self) -> Mask:
         return self._state.alive
 
@@ -249,7 +271,7 @@ class VectorIndex:
             and state.linked == len(state.alive) > 0
             and state.live > EXACT_LIMIT
             and k > 0
-            and execution.is_compiled()
+            and execution.is_warm()
         ):
             prepared, count = self._walk(state, query, k, ef or EF_SEARCH, None)
             result = prepared.result
@@ -262,29 +284,46 @@ class VectorIndex:
             return _NO_ROWS, np.empty(0)
         if allowed is not None:
             return self._filtered(state, query, k, ef, allowed)
-        if state.graph is None or state.live <= EXACT_LIMIT or not execution.is_compiled():
+        if state.graph is None or state.live <= EXACT_LIMIT or not execution.is_warm():
             return self._scanned(state, query, k, None)
         waiting = np.arange(state.linked, len(state.vectors), dtype=np.int64)
         walked = _found(*self._walk(state, query, k, ef or EF_SEARCH, None))
         return merged(walked, self._scanned(state, query, k, waiting), k) if len(waiting) else walked
 
+    def walk(self, query: Floats, k: int = 10, ef: int | None = None) -> Found:
+        """What the graph alone finds among the linked rows, whatever their number."""
+        state = self._state
+        query = checked_vectors(query, self.dimensions, "query")[0]
+        if k < 1 or state.graph is None:
+            return _NO_ROWS, np.empty(0)
+        return _found(*self._walk(state, query, k, ef or EF_SEARCH, None))
+
     def search_exact(self, query: Floats, k: int = 10, allowed: Mask | None = None) -> Found:
-        """The same, by scan."""
+        """The best `k` live rows, without a miss: in float64, ties by row."""
         state = self._state
         if k < 1 or state.live == 0:
             return _NO_ROWS, np.empty(0)
         among = None if allowed is None else np.flatnonzero(allowed[: len(state.vectors)] & state.alive)
         return self._scanned(state, checked_vectors(query, self.dimensions, "query")[0], k, among)
 
+    def scan(self, query: Floats, k: int = 10, among: Rows | None = None, state: _State | None = None) -> Found:
+        """`search_exact` by the kernels, whether or not they are compiled. `among`: live rows, distinct."""
+        state = state or self._state
+        box, prepared = self._box(state, 1, k, None)
+        rows = _NO_ROWS if among is None else among
+        step = step_of(state.limit, 4)
+        count = scan.scan(box, query, rows, among is None, k, self._metric, step, state.longest)
+        return _found(prepared, _sound(count))
+
     def _filtered(self, state: _State, query: Floats, k: int, ef: int | None, allowed: Mask) -> Found:
         allowed = allowed[: len(state.vectors)] & state.alive
         matching = int(np.count_nonzero(allowed))
-        walkable = state.graph is not None and state.linked == len(state.vectors) and execution.is_compiled()
+        walkable = state.graph is not None and state.linked == len(state.vectors) and execution.is_warm()
         if matching <= SCAN_LIMIT or not walkable:
             return self._scanned(state, query, k, np.flatnonzero(allowed))
         share = matching / state.live
         wider = int((ef or EF_SEARCH) / share)
-        prepared, count = self._walk(state, query, k, wider, allowed)
+        prepared, count = self._walk(state, query, k, min(wider, len(state.vectors)), allowed)
         # The filter correlates with the vectors where far fewer of the nearest pass it than of all: a walk would miss some.
         if count < k or prepared.result.passed[0] < 0.5 * share * wider:
             return self._scanned(state, query, k, np.flatnonzero(allowed))
@@ -301,13 +340,9 @@ class VectorIndex:
         return prepared, _sound(count)
 
     def _scanned(self, state: _State, query: Floats, k: int, among: Rows | None) -> Found:
-        if not execution.is_compiled():
+        if not execution.is_warm():
             return self._by_numpy(state, query, k, among)
-        box, prepared = self._box(state, 1, k, None)
-        rows = _NO_ROWS if among is None else among
-        step = step_of(state.limit, 4)
-        count = scan.scan(box, query, rows, among is None, k, self._metric, step, state.longest)
-        return _found(prepared, _sound(count))
+        return self.scan(query, k, among, state)
 
     def _by_numpy(self, state: _State, query: Floats, k: int, among: Rows | None) -> Found:
         rows = np.flatnonzero(state.alive) if among is None else among[state.alive[among]]
