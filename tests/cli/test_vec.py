@@ -59,6 +59,7 @@ def test_init_refuses_what_is_there(vec, tmp_path):
         ("get", "a"),
         ("delete", "a"),
         ("add", "--file", "x.jsonl"),
+        ("visualize",),
         ("export", "x.npy"),
     ],
 )

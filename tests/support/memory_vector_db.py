@@ -95,7 +95,7 @@ class MemoryVectorDB:
         return self._items[doc_id]
 
     def search(self, query: Any, top_k: int = 10, filter: Mapping[str, Any] | None = None,
-               ef_search: int | None = None) -> list[tuple[str, float]]:  # fmt: skip
+               ef_search: int | None = None, exact: bool = False) -> list[tuple[str, float]]:  # fmt: skip
         self._searches += 1
         vector = self._checked(query)
         items = [item for item in self._items.values() if matches(item.metadata, filter or {})]
@@ -127,18 +127,22 @@ class MemoryVectorDB:
 
     def get_stats(self) -> dict[str, Any]:
         nodes = len(self._items)
-        layer = {
-            "level": 0,
-            "nodes": nodes,
-            "edges": 2 * nodes,
-            "mean_degree": 2.0,
-            "max_degree": 2,
-            "degree_histogram": {2: nodes},
-        }
+        layers = [
+            {
+                "level": level,
+                "nodes": held,
+                "edges": 2 * held,
+                "mean_degree": 2.0,
+                "max_degree": 2,
+                "degree_histogram": {2: held},
+            }
+            for level in range(2)
+            if (held := len(range(0, nodes, 4**level)))
+        ]
         disk = sum(file.stat().st_size for file in self._path.iterdir()) if self._path is not None else 0
         return {**self._shape, "total_vectors": nodes, "deleted": self._deleted, "index": "exact", "avg_search_ms": 0.1,
                 "searches": self._searches, "memory_bytes": nodes * self.dimensions * 4, "disk_bytes": disk,
-                "layers": [layer] if nodes else [], "edges": 2 * nodes, "linked": nodes, "ready": True}  # fmt: skip
+                "layers": layers, "edges": sum(one["edges"] for one in layers), "linked": nodes, "ready": True}  # fmt: skip
 
     @classmethod
     def open(cls, path: Path | str) -> MemoryVectorDB:

@@ -15,6 +15,8 @@ SUBCOMMANDS = {
     "get": ("ragterm.cli.vec.items", "get", "Show one item."),
     "delete": ("ragterm.cli.vec.items", "delete", "Delete items by id."),
     "stats": ("ragterm.cli.vec.statistics", "stats", "Size, parameters, layers and degrees."),
+    "benchmark": ("ragterm.cli.vec.benchmark", "benchmark", "Brute force against HNSW: speed, recall, memory."),
+    "visualize": ("ragterm.cli.vec.visualize", "visualize", "Draw a layer of the graph as DOT, SVG or PNG."),
     "import": ("ragterm.cli.vec.fill", "import_", "Make a database from a file (or add to one)."),
     "export": ("ragterm.cli.vec.export", "export", "Write all items to a file that `import` reads."),
 }
