@@ -240,6 +240,23 @@ def test_ctrl_c_leaves_whole_batches(vec, tmp_path, monkeypatch):
     assert (again.json["added"], again.json["replaced"]) == (70, 30)
 
 
+def test_ctrl_c_while_linking_keeps_every_vector(vec, database_class, tmp_path, monkeypatch):
+    db = tmp_path / "db"
+    vec("init", "--db", db, "--dimensions", 4)
+    file = write_lines(tmp_path / "in.jsonl", unit_rows(30, 4))
+
+    def interrupted(self, progress=None):
+        signal.raise_signal(signal.SIGINT)
+        progress(0, 30)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(database_class, "link", interrupted)
+        stopped = vec("add", "--db", db, "--file", file, "--json")
+    assert stopped.code == 130
+    assert "the graph is not finished" in stopped.err
+    assert vec("stats", "--db", db, "--json").json["total_vectors"] == 30
+
+
 def test_stats_counts_and_draws(ragterm, vec, tmp_path):
     made(ragterm, tmp_path / "db", unit_rows(9, 4))
     vec("delete", "d1", "--db", tmp_path / "db")

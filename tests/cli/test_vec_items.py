@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +14,7 @@ import numpy as np
 import pytest
 from support.vec import unit_rows, write_lines
 
-from ragterm.engine.vectors import embedding_files
+from ragterm.engine.vectors import embedding_files, embedding_writing
 
 METADATA = [
     {"year": 2024, "tags": ["a", "b"], "share": 0.1},
@@ -51,9 +52,10 @@ def test_import_of_nothing_good_leaves_no_database(vec, tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["jsonl", "npy", "parquet"])
-def test_export_and_import_give_the_same_items(vec, tmp_path, kind):
+def test_export_and_import_give_the_same_items(vec, tmp_path, monkeypatch, kind):
     if kind == "parquet":
         pytest.importorskip("pyarrow")
+    monkeypatch.setattr(embedding_writing, "BATCH", 3)  # two batches, the second not full
     rows = unit_rows(4, 7)
     rows[0, :3] = [1e-42, -3.1415927e-8, 16777217.0]
     imported(vec, tmp_path / "one", rows, METADATA)
@@ -67,6 +69,27 @@ def test_export_and_import_give_the_same_items(vec, tmp_path, kind):
     after = [vec("get", f"d{i}", "--db", tmp_path / "two", "--json").json for i in range(4)]
     assert after == before
     assert [one["metadata"] for one in after] == METADATA
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "npy", "parquet"])
+def test_an_interrupted_export_leaves_the_old_file(vec, database_class, tmp_path, monkeypatch, kind):
+    if kind == "parquet":
+        pytest.importorskip("pyarrow")
+    imported(vec, tmp_path / "db", unit_rows(4, 3))
+    file = tmp_path / f"out.{kind}"
+    file.write_bytes(b"old")
+    get = database_class.get
+
+    def interrupted(self, doc_id):
+        if doc_id == "d2":
+            signal.raise_signal(signal.SIGINT)
+        return get(self, doc_id)
+
+    monkeypatch.setattr(database_class, "get", interrupted)
+    ended = vec("export", file, "--db", tmp_path / "db")
+    assert ended.code == 130
+    assert file.read_bytes() == b"old"
+    assert sorted(path.name for path in tmp_path.glob("*out*")) == [file.name]
 
 
 def test_an_array_has_row_ids_or_those_of_a_file(vec, tmp_path):
@@ -176,11 +199,12 @@ def test_foreign_text_does_not_steer_the_terminal(vec, tmp_path):
         json.dumps({"id": "\x1b[31mred\n", "vector": rows[0].tolist(), "metadata": {"a": "\u202e[/x]"}}) + "\n\x1b[2J\n"
     )
     assert vec("import", tmp_path / "in.jsonl", "--db", tmp_path / "db").code == 3
-    for args in (("search", "--vector", "[1, 0, 0]"), ("get", "\x1b[31mred\n")):
+    for args, lines in ((("search", "--vector", "[1, 0, 0]"), 2), (("get", "\x1b[31mred\n"), 3)):
         ended = vec(*args, "--db", tmp_path / "db")
         assert ended.code == 0
         assert "red" in ended.out
         assert not {"\x1b", "\u202e"} & set(ended.out + ended.err)
+        assert len(ended.out.splitlines()) == lines
 
 
 def whole_process(database_class, *args, cwd, prelude=""):

@@ -8,9 +8,9 @@ import click
 
 from ragterm.cli.ingest import cancel_on_interrupt
 from ragterm.cli.main import Globals, global_options
-from ragterm.cli.output import StatusLine, emit_json, say
+from ragterm.cli.output import StatusLine, emit_json, say, warn
 from ragterm.cli.vec.opening import db_option, open_database
-from ragterm.engine.types.errors import UsageError
+from ragterm.engine.types.errors import Cancelled, UsageError
 from ragterm.engine.vectors.embedding_files import checked_kind, ids_beside
 from ragterm.engine.vectors.embedding_writing import write_embeddings
 
@@ -38,7 +38,12 @@ def export(options: Globals, db: Path, file: Path) -> None:
             if status.due():
                 status.show(f"{done:,} of {len(ids):,} vectors")
 
-        write_embeddings(file, ids, dimensions, database.get, show)
+        try:
+            write_embeddings(file, ids, dimensions, database.get, show)
+        except Cancelled as stopped:
+            status.clear()
+            warn("stopped; nothing was written")
+            raise click.exceptions.Exit(130) from stopped
     status.clear()
     files = [file, ids_beside(file)] if file.suffix.lower() == ".npy" else [file]
     if options.as_json:

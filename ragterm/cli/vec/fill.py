@@ -29,19 +29,22 @@ _NAMED = 1000  # bad rows named with --json
 
 @dataclass
 class Filled:
-    """What came of a file. `replaced` counts ids that were there before; they are not in `added`."""
+    """What came of a file. `replaced` counts ids that were there before; they are not in `added`. `cancelled`: interrupted while rows
+    were left; `unlinked`: while the graph was linked."""
 
     added: int = 0
     replaced: int = 0
     failed: int = 0
     refused: list[Refused] = field(default_factory=list)
     seconds: float = 0.0
+    link_seconds: float = 0.0
     cancelled: bool = False
+    unlinked: bool = False
 
     @property
     def exit_code(self) -> int:
         """0 done; 1 nothing was added and something failed; 3 done in part; 130 interrupted."""
-        if self.cancelled:
+        if self.cancelled or self.unlinked:
             return 130
         if not self.failed:
             return 0
@@ -121,7 +124,7 @@ def _fill(options: Globals, db: Path, database: VectorDB, file: Path, ids_file: 
     batches = read_embeddings(file, database.get_stats()["dimensions"], ids_file)
     filled = _insert_all(database, batches, control)
     if not filled.cancelled and filled.added + filled.replaced:
-        _link(database, control)
+        _link(database, control, filled)
     # What was inserted is whole whether or not the graph has caught up: it links the rest when the database is next open.
     database.save()
     if options.as_json:
@@ -184,9 +187,9 @@ def _insert(database: VectorDB, batch: Batch, filled: Filled) -> Sequence[Refuse
     return refused
 
 
-def _link(database: VectorDB, control: Control) -> None:
+def _link(database: VectorDB, control: Control, filled: Filled) -> None:
     """Bring the graph up to date now, with progress. Ctrl+C stops it between two steps."""
-    status = StatusLine()
+    status, started = StatusLine(), time.perf_counter()
 
     def show(done: int, total: int) -> None:
         control.checkpoint()
@@ -196,9 +199,11 @@ def _link(database: VectorDB, control: Control) -> None:
     try:
         database.link(show)
     except Cancelled:
-        warn("the graph is not finished; search stays exact, and it is linked when the database is next open")
-    finally:
+        filled.unlinked = True
         status.clear()
+        warn("the graph is not finished; search stays exact, and it is linked when the database is next open")
+    status.clear()
+    filled.link_seconds = time.perf_counter() - started
 
 
 def _as_json(db: Path, file: Path, filled: Filled, vectors: int) -> dict[str, Any]:
@@ -213,7 +218,8 @@ def _as_json(db: Path, file: Path, filled: Filled, vectors: int) -> dict[str, An
         "vectors": vectors,
         "seconds": round(filled.seconds, 3),
         "vectors_per_second": round(done / filled.seconds, 1) if filled.seconds else 0.0,
-        "cancelled": filled.cancelled,
+        "link_seconds": round(filled.link_seconds, 3),
+        "cancelled": filled.cancelled or filled.unlinked,
     }
 
 
@@ -223,6 +229,9 @@ def _print(db: Path, file: Path, filled: Filled, vectors: int) -> None:
     parts += [f"{filled.replaced:,} replaced"] * bool(filled.replaced)
     parts += [f"{filled.failed:,} left out"] * bool(filled.failed)
     speed = f" ({done / filled.seconds:,.0f} vectors/s)" if filled.seconds and done else ""
-    say(f"{db}: {', '.join(parts)} in {filled.seconds:.1f} s{speed}; {vectors:,} vectors now")
+    linked = (
+        f", graph linked in {filled.link_seconds:.1f} s" if filled.link_seconds >= 0.1 and not filled.unlinked else ""
+    )
+    say(f"{db}: {', '.join(parts)} in {filled.seconds:.1f} s{speed}{linked}; {vectors:,} vectors now")
     if filled.cancelled:
         say(f"  stopped; the same command goes on: ragterm vec add --file {one_line(str(file))}{typed(db)}")

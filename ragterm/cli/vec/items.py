@@ -53,7 +53,6 @@ def delete(options: Globals, db: Path, ids: tuple[str, ...]) -> None:
                 database.delete(doc_id)
             else:
                 missing.append(doc_id)
-        database.save()
         left = len(database)
     deleted = len(wanted) - len(missing)
     for doc_id in missing:
