@@ -197,4 +197,6 @@ def test_what_cannot_be_drawn_is_one_clear_line(vec, layered, drawing, tmp_path)
     vec("init", "--db", tmp_path / "empty", "--dimensions", 3)
     empty = vec("visualize", "--db", tmp_path / "empty", "--json")
     assert empty.code == 1
-    assert json.loads(empty.out)["error"]["title"] == "No graph"
+    error = json.loads(empty.out)["error"]
+    assert error["title"] == "No graph"
+    assert "ragterm vec add --file FILE" in error["hint"]

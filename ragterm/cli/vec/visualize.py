@@ -43,10 +43,14 @@ def visualize(options: Globals, db: Path, layer: int, max_nodes: int, output: Pa
         database.link()  # what was added since the last time is drawn, too
         layers = [one["level"] for one in database.get_stats()["layers"]]
         if layer not in layers:
-            if not layers:
+            if not layers and len(database):
                 raise NotFoundError(
-                    "No graph", f"{db} holds {len(database)} vectors", f"ragterm vec add --file FILE{typed(db)}"
+                    "No graph",
+                    f"{db} answers by an exact scan of {len(database):,} vectors",
+                    f"ragterm vec stats{typed(db)}",
                 )
+            if not layers:
+                raise NotFoundError("No graph", f"{db} is empty", f"ragterm vec add --file FILE{typed(db)}")
             raise NotFoundError(
                 f"No layer {layer}", f"the graph has the layers 0 to {max(layers)}", f"--layer {max(layers)} is its top"
             )
