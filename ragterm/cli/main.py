@@ -30,6 +30,7 @@ COMMANDS = {
     "ask": ("ragterm.cli.ask", "Ask a question; the answer cites its sources."),
     "eval": ("ragterm.cli.evaluate", "Measure retrieval on a BEIR data set."),
     "documents": ("ragterm.cli.documents", "List, show or remove documents."),
+    "vec": ("ragterm.cli.vec.group", "The vector database on its own: fill, search, measure, look inside."),
     "doctor": ("ragterm.cli.doctor", "Check models, collections, language model, terminal, disk."),
     "config": ("ragterm.cli.config", "Show or change settings; delete caches and traces."),
 }

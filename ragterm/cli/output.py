@@ -48,47 +48,60 @@ def duration(seconds: float) -> str:
 
 
 @dataclass
-class ProgressPrinter:
-    """Shows an ingest on standard error: one line rewritten in place on a terminal, a line now and then elsewhere."""
+class StatusLine:
+    """One line on standard error about work that goes on: rewritten in place on a terminal, a line now and then elsewhere."""
 
-    quiet: bool = False
     _last: float = field(default=0.0, init=False)
     _width: int = field(default=0, init=False)
+
+    def due(self) -> bool:
+        """Whether it is time for the next `show`; the caller spares itself the line otherwise."""
+        now = time.monotonic()
+        if now - self._last < (0.1 if sys.stderr.isatty() else 5.0):
+            return False
+        self._last = now
+        return True
+
+    def show(self, line: str) -> None:
+        line = one_line(line)
+        if not sys.stderr.isatty():
+            click.echo(line, err=True)
+            return
+        line = line[: max(20, _columns() - 1)]
+        click.echo("\r" + line + " " * max(0, self._width - len(line)), nl=False, err=True)
+        self._width = len(line)
+
+    def clear(self) -> None:
+        if self._width:
+            click.echo("\r" + " " * self._width + "\r", nl=False, err=True)
+            self._width = 0
+
+
+@dataclass
+class ProgressPrinter:
+    """Shows an ingest on standard error."""
+
+    quiet: bool = False
+    _status: StatusLine = field(default_factory=StatusLine, init=False)
 
     def __call__(self, progress: IngestProgress) -> None:
         if self.quiet:
             return
         for outcome in progress.finished:
             if outcome.outcome == "failed":
-                self._clear()
+                self._status.clear()
                 warn(f"failed  {one_line(outcome.path)}: {one_line(outcome.error)}")
-        tty = sys.stderr.isatty()
-        now = time.monotonic()
-        if now - self._last < (0.1 if tty else 5.0):
-            return
-        self._last = now
-        line = self._line(progress)
-        if tty:
-            columns = max(20, _columns() - 1)
-            line = line[:columns]
-            click.echo("\r" + line + " " * max(0, self._width - len(line)), nl=False, err=True)
-            self._width = len(line)
-        else:
-            click.echo(line, err=True)
+        if self._status.due():
+            self._status.show(self._line(progress))
 
     def step(self, message: str) -> None:
         """A message from a long step that has no counts (a model being prepared)."""
         if not self.quiet:
-            self._clear()
+            self._status.clear()
             warn(message)
 
     def done(self) -> None:
-        self._clear()
-
-    def _clear(self) -> None:
-        if self._width:
-            click.echo("\r" + " " * self._width + "\r", nl=False, err=True)
-            self._width = 0
+        self._status.clear()
 
     @staticmethod
     def _line(p: IngestProgress) -> str:

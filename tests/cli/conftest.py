@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from support.memory_vector_db import MemoryVectorDB
 
 from ragterm.cli.main import main
 
@@ -36,3 +37,22 @@ def ragterm(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch)
         return Ended(int(left.value.code or 0), captured.out, captured.err)
 
     return run
+
+
+@pytest.fixture(params=["stand-in", "VectorDB"])
+def database_class(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The class behind `ragterm vec`: the plain numpy model, and the real one."""
+    from ragterm.cli.vec import opening
+
+    if request.param == "VectorDB":
+        if not hasattr(opening.database_class(), "get_stats"):
+            pytest.skip("VectorDB has no get_stats yet")
+        return opening.database_class()
+    monkeypatch.setattr(opening, "database_class", lambda: MemoryVectorDB)
+    return MemoryVectorDB
+
+
+@pytest.fixture
+def vec(ragterm: Callable[..., Ended], database_class: Any) -> Callable[..., Ended]:
+    """Run `ragterm vec ...` in this process."""
+    return lambda *args: ragterm("vec", *args)
