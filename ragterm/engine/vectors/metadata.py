@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
 import numpy as np
@@ -22,6 +22,8 @@ Metadata: TypeAlias = Mapping[str, object]
 
 SMALLEST_INTEGER, LARGEST_INTEGER = -(1 << 63), (1 << 64) - 1
 _DEEPEST = 32
+_SMALL = 1 << 53
+_to_text = json.JSONEncoder(separators=(",", ":")).encode  # made once: `json.dumps` makes one for each call
 
 
 def checked(metadata: Metadata | None, doc_id: str) -> dict[str, Json]:
@@ -34,12 +36,12 @@ def checked(metadata: Metadata | None, doc_id: str) -> dict[str, Json]:
         raise _refused(
             doc_id, "", f"it is {type(metadata).__name__}, not a mapping", 'pass something like {"year": 2024}'
         )
-    return {key: _value(item, doc_id, key, 1) for key, item in _entries(metadata, doc_id, "")}
+    return _object(metadata, doc_id, "", 1)
 
 
 def encoded(metadata: dict[str, Json]) -> str | None:
     """As ASCII JSON text; None for an empty object, which most vectors have."""
-    return json.dumps(metadata, separators=(",", ":")) if metadata else None
+    return _to_text(metadata) if metadata else None
 
 
 def decoded(text: str | None) -> dict[str, Json]:
@@ -89,10 +91,26 @@ def _walk(item: Mapping[str, Json], prefix: str, row: int, found: Found) -> None
             values.append(NO_VALUE)
 
 
-def _value(value: object, doc_id: str, place: str, depth: int) -> Json:
-    kind = type(value)
-    if kind is str or kind is bool or value is None:
-        return value  # type: ignore[return-value]  # the exact types were just looked at
+def _object(metadata: Mapping[str, object], doc_id: str, at: str, depth: int) -> dict[str, Json]:
+    kept: dict[str, Json] = {}
+    for key, item in metadata.items():
+        if type(key) is str:
+            plain = type(item) is str or type(item) is bool or item is None
+            kept[key] = item if plain else _value(item, doc_id, at, key, depth)  # type: ignore[assignment]
+        elif isinstance(key, str):
+            kept[str(key)] = _value(item, doc_id, at, key, depth)
+        else:
+            raise _refused(doc_id, at, f"the key {key!r} is not a string", f"write {str(key)!r}")
+    return kept
+
+
+def _value(value: object, doc_id: str, at: str, key: str, depth: int) -> Json:
+    """What stands under `key` (with the dot or bracket before it) of the place `at`."""
+    if type(value) is int and -_SMALL < value < _SMALL:
+        return value
+    place = at + key
+    if value is None:
+        return None
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, float):
@@ -110,21 +128,14 @@ def _value(value: object, doc_id: str, place: str, depth: int) -> Json:
     if depth >= _DEEPEST and isinstance(value, (Mapping, list, tuple)):
         raise _refused(doc_id, place, f"more than {_DEEPEST} levels", "keep the inner part as a string")
     if isinstance(value, Mapping):
-        return {key: _value(item, doc_id, f"{place}.{key}", depth + 1) for key, item in _entries(value, doc_id, place)}
+        return _object(value, doc_id, place + ".", depth + 1)
     if isinstance(value, (list, tuple)):
-        return [_value(item, doc_id, f"{place}[{i}]", depth + 1) for i, item in enumerate(value)]
+        return [_value(item, doc_id, place, f"[{i}]", depth + 1) for i, item in enumerate(value)]
     raise _refused(
         doc_id, place, f"{type(value).__name__} is no JSON", "use strings, numbers, booleans, None, lists, dicts"
     )
 
 
-def _entries(metadata: Mapping[str, object], doc_id: str, place: str) -> Iterator[tuple[str, object]]:
-    for key, item in metadata.items():
-        if not isinstance(key, str):
-            raise _refused(doc_id, place, f"the key {key!r} is not a string", f"write {str(key)!r}")
-        yield str(key), item
-
-
 def _refused(doc_id: str, place: str, why: str, hint: str) -> UsageError:
-    at = f", at {place}" if place else ""
+    at = f", at {place.rstrip('.')}" if place else ""
     return UsageError("The metadata cannot be kept", f"of {doc_id!r}{at}: {why}", hint)
