@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
 import tempfile
 import zlib
 from pathlib import Path
@@ -105,6 +106,12 @@ def test_every_flipped_byte_is_found_in_its_block(tmp_path):
     assert folder.verify() == []
     file.write_bytes(behind[: HEADER_BYTES + 1500 * 16])
     assert folder.verify() == [1, 2]
+    file.write_bytes(before)
+    connection = sqlite3.connect(tmp_path / "items.sqlite")
+    connection.execute("DELETE FROM blocks WHERE block = 1")
+    connection.commit()
+    connection.close()
+    assert folder.verify() == [1]
     folder.close()
 
 

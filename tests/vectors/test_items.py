@@ -141,7 +141,7 @@ def test_what_was_given_out_does_not_change(items):
     items.append(["a", "b"], [item, None])
     alive = items.alive()
     item["tags"].append("b")
-    items.metadata_of(0)["tags"].append("c")
+    items.metadata_of(np.int64(0))["tags"].append("c")
     items.remove(["a"])
     items.append([f"n{i}" for i in range(500)])
     assert alive.tolist() == [True, True]

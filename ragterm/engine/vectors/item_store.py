@@ -175,6 +175,7 @@ class ItemStore:
         return self.metadata_between(row, row + 1)[0]
 
     def metadata_between(self, first: int, stop: int) -> list[dict[str, Json]]:
+        first, stop = int(first), int(stop)  # for sqlite3 a numpy integer is a blob, which matches no row
         with self._reading() as connection:
             found = connection.execute(
                 "SELECT metadata FROM items WHERE row >= ? AND row < ? ORDER BY row", (first, stop)
