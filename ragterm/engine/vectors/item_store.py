@@ -175,6 +175,7 @@ class ItemStore:
         return self.metadata_between(row, row + 1)[0]
 
     def metadata_between(self, first: int, stop: int) -> list[dict[str, Json]]:
+        first, stop = int(first), int(stop)  # for sqlite3 a numpy integer is a blob, which matches no row
         with self._reading() as connection:
             found = connection.execute(
                 "SELECT metadata FROM items WHERE row >= ? AND row < ? ORDER BY row", (first, stop)
@@ -189,12 +190,17 @@ class ItemStore:
     def alive(self) -> NDArray[np.bool_]:
         return self._rows.alive
 
-    def blocks(self) -> list[Block]:
-        """The checksums of `vectors.f32`, by number."""
+    def checksums(self) -> tuple[int, list[Block]]:
+        """How many rows are committed, and the checksums of their vectors, by number."""
+        with self._snapshot() as connection:
+            (rows,) = connection.execute("SELECT rows FROM state").fetchone()
+            found = connection.execute("SELECT block, rows, crc FROM blocks ORDER BY block")
+            return rows, [Block(*values) for values in found]
+
+    def block(self, number: int) -> Block | None:
         with self._reading() as connection:
-            return [
-                Block(*values) for values in connection.execute("SELECT block, rows, crc FROM blocks ORDER BY block")
-            ]
+            found = connection.execute("SELECT block, rows, crc FROM blocks WHERE block = ?", (number,)).fetchone()
+        return None if found is None else Block(*found)
 
     def changed_elsewhere(self) -> bool:
         with self._read_lock, item_file.explained(self.path):
