@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     Rows = NDArray[np.int64]
     Mask = NDArray[np.bool_]
     Found = tuple[Rows, NDArray[np.float64]]
-    _Kept = tuple["_State", int, int, Any, Prepared]
 
 Metric = Literal["cosine", "dot", "euclidean"]
 METRICS: dict[str, int] = {"cosine": search.COSINE, "dot": search.DOT, "euclidean": search.EUCLIDEAN}
@@ -49,7 +48,6 @@ REFIT_GROWTH = 2.0
 """When the rows have grown by this factor, the scale of the codes is taken anew."""
 _LOST = 1 + 1e-6
 _FLOAT32 = np.dtype(np.float32)
-_PACKED = (4,)
 _NO_ROWS = np.empty(0, dtype=np.int64)
 
 
@@ -259,25 +257,27 @@ class VectorIndex:
     ) -> tuple[list[int], list[float]]:
         """`search`, the result as lists."""
         state = self._state
-        if (
-            type(query) is not np.ndarray
-            or query.dtype != _FLOAT32
-            or query.shape != self._shape
-            or query.strides != _PACKED
-        ):
+        if type(query) is np.ndarray and query.dtype is _FLOAT32 and query.shape == self._shape and allowed is None:
+            kept = self._kept()
+            if kept is not None and kept.state is state and kept.quick and kept.k >= k > 0:
+                ef = ef or EF_SEARCH
+                if ef < k:
+                    ef = k
+                if ef <= kept.ef:
+                    # One call, of what was made ready at an earlier one: in a large index most searches pass here.
+                    count = search.search_graph(
+                        kept.box, query, k, ef, k + RESCORED + ef // 10, self._metric, kept.unit
+                    )
+                    if count >= 0:
+                        return kept.rows[:count].tolist(), kept.scores[:count].tolist()
+        else:
             query = checked_vectors(query, self.dimensions, "query")[0]
-        if (
-            allowed is None
-            and state.linked == len(state.alive) > 0
-            and state.live > EXACT_LIMIT
-            and k > 0
-            and execution.is_warm()
-        ):
-            prepared, count = self._walk(state, query, k, ef or EF_SEARCH, None)
-            result = prepared.result
-            return result.rows[:count].tolist(), result.scores[:count].tolist()
         rows, scores = self._searched(state, query, k, ef, allowed)
         return rows.tolist(), scores.tolist()
+
+    def _kept(self) -> _Ready | None:
+        kept: _Ready | None = self._local.__dict__.get("kept")
+        return kept
 
     def _searched(self, state: _State, query: Floats, k: int, ef: int | None, allowed: Mask | None) -> Found:
         if k < 1 or state.live == 0:
@@ -359,8 +359,8 @@ class VectorIndex:
 
     def _box(self, state: _State, ef: int, k: int, allowed: Mask | None) -> tuple[Any, Prepared]:
         """What this thread's searches of `state` read and write, boxed for the kernels; made anew when the state changes."""
-        kept: _Kept | None = getattr(self._local, "kept", None)
-        if kept is None or kept[0] is not state or kept[1] < ef or kept[2] < k:
+        kept = self._kept()
+        if kept is None or kept.state is not state or kept.ef < ef or kept.k < k:
             ef, k = max(ef, 256), max(k, 64)
             graph = state.graph or hnsw.empty_graph(state.codes, 4, np.empty(0, dtype=np.int8), self.m)
             graph = self._on_codes(graph, state)
@@ -375,11 +375,30 @@ class VectorIndex:
                 bounds=np.empty(len(state.vectors), dtype=np.float32),
                 result=search.new_result(k),
             )
-            kept = self._local.kept = (state, ef, k, execution.boxed(prepared), prepared)
+            whole = state.linked == len(state.vectors) and state.linked_dead == 0
+            quick = whole and state.live > EXACT_LIMIT and execution.is_warm()
+            kept = self._local.kept = _Ready(
+                state, ef, k, quick, execution.boxed(prepared), prepared, *prepared.result[:2], self._query_unit(state)
+            )
         if allowed is None:
-            return kept[3], kept[4]
-        filtered = kept[4]._replace(alive=allowed)
+            return kept.box, kept.prepared
+        filtered = kept.prepared._replace(alive=allowed)
         return execution.boxed(filtered), filtered
+
+
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """What one thread's searches of one state need, with room for `ef` and `k`. `quick`: the graph alone answers."""
+
+    state: _State
+    ef: int
+    k: int
+    quick: bool
+    box: Any
+    prepared: Prepared
+    rows: Rows
+    scores: NDArray[np.float64]
+    unit: float
 
 
 def _sound(count: int) -> int:

@@ -1,0 +1,241 @@
+"""`VectorDB` against the compiled libraries on real embeddings: queries a second at equal recall, build, exact scan, filters.
+
+    RAGTERM_TEST_DATA=DIR python tests/benchmarks/vectors.py [--peers] [--parts search,build,exact,filter] [--passes 4] [--vectors 100000]
+
+One thread, one query a public call, thread time; every engine takes its turn in every pass, the best pass of each counts. The grid of
+each engine's parameter is printed; between two points of it time is read off logarithmically at a recall of 0.95 and 0.99.
+The peers' own indexes use M = 16, efConstruction = 200, as ours does, and are kept in the cache folder.
+Set NUMBA_CPU_NAME=haswell to measure the plain loops.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+
+for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(name, "1")
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import vector_data
+import vector_peers
+from llvmlite import binding
+
+from ragterm.engine.models.weights import cache_dir
+from ragterm.engine.vectors import intrinsics
+from ragterm.engine.vectors.database import VectorDB
+from ragterm.engine.vectors.index import VectorIndex
+from ragterm.engine.vectors.upkeep import cores
+from ragterm.engine.vectors.warm import warm
+
+EFS = (10, 14, 20, 24, 28, 32, 40, 60, 80, 100, 140, 200)
+K = 10
+
+
+def machine() -> str:
+    features = binding.get_host_cpu_features()
+    sets = [name for name in ("avx2", "avx512f", "avx512bw", "avx512vnni", "avx512bf16") if features.get(name)]
+    cpu = os.environ.get("NUMBA_CPU_NAME") or binding.get_host_cpu_name()
+    leaves = "AVX-512 VNNI" if intrinsics.supported() else "plain loops"
+    return f"{cpu}, {os.cpu_count()} cores, {' '.join(sets)}; kernels: {leaves}; load {os.getloadavg()[0]:.1f}"
+
+
+def nearest(base: np.ndarray, queries: np.ndarray, k: int = K) -> list[list[int]]:
+    """The truth in float64."""
+    wide = base.astype(np.float64)
+    out = []
+    for query in queries.astype(np.float64):
+        scores = wide @ query
+        part = np.argpartition(-scores, k)[:k]
+        out.append(part[np.lexsort((part, -scores[part]))].tolist())
+    return out
+
+
+def database(base: np.ndarray) -> tuple[VectorDB, float]:
+    """A database linked on one thread, and the thread time that took."""
+    db = VectorDB(base.shape[1])
+    db.insert_batch([f"doc_{i}" for i in range(len(base))], base)
+    started = time.thread_time()
+    db._index.link(threads=1)
+    return db, time.thread_time() - started
+
+
+def contenders(
+    db: VectorDB, base: np.ndarray, peers: bool
+) -> Iterator[tuple[str, int, Callable[[], None], Callable[..., Any], Any]]:
+    """(engine, parameter, what sets it, search, rows of an answer)."""
+    for ef in EFS:
+        yield (
+            "ragterm",
+            ef,
+            lambda: None,
+            lambda q, ef=ef: db.search(q, K, ef_search=ef),
+            lambda hits: [int(i[4:]) for i, _ in hits],
+        )
+    if peers:
+        yield from vector_peers.engines(base, cache_dir() / "benchmarks" / f"peers-{len(base)}", K)
+
+
+def search_part(
+    db: VectorDB, base: np.ndarray, queries: np.ndarray, truth: list[list[int]], passes: int, peers: bool
+) -> None:
+    grid = list(contenders(db, base, peers))
+    recall: dict[tuple[str, int], float] = {}
+    best: dict[tuple[str, int], float] = {}
+    for turn in range(passes):
+        for engine, parameter, prepare, search, rows in grid:
+            prepare()
+            key = (engine, parameter)
+            if turn == 0:
+                found = [set(rows(search(q))) for q in queries]
+                recall[key] = sum(len(f & set(t)) for f, t in zip(found, truth, strict=True)) / (K * len(queries))
+            started = time.thread_time()
+            for query in queries:
+                search(query)
+            taken = (time.thread_time() - started) / len(queries) * 1e6
+            best[key] = min(best.get(key, math.inf), taken)
+    engines = list(dict.fromkeys(engine for engine, *_ in grid))
+    at: dict[str, list[float | None]] = {}
+    for engine in engines:
+        points = sorted((recall[k], best[k]) for k in best if k[0] == engine)
+        at[engine] = [read_off(points, wanted) for wanted in (0.95, 0.99)]
+        line = "  ".join(f"{p}: {recall[engine, p]:.3f}/{best[engine, p]:.1f}" for e, p in best if e == engine)
+        print(f"  {engine:28} {line}")
+    print(f"\n  {'':28} {'µs at .95':>10} {'ratio':>7} {'µs at .99':>10} {'ratio':>7}")
+    for engine in engines:
+        cells = []
+        for i in (0, 1):
+            theirs, ours = at[engine][i], at["ragterm"][i]
+            cells.append(f"{theirs:10.1f} {theirs / ours:7.2f}" if theirs and ours else f"{'-':>10} {'':>7}")
+        print(f"  {engine:28} {cells[0]} {cells[1]}")
+    others = [engine for engine in engines if engine != "ragterm"]
+    for i, wanted in enumerate((0.95, 0.99)):
+        known = [at[e][i] for e in others if at[e][i]]
+        if known and at["ragterm"][i]:
+            print(f"  the best peer at {wanted}: {min(known) / at['ragterm'][i]:.2f} times our time")
+
+
+def read_off(points: list[tuple[float, float]], wanted: float) -> float | None:
+    for (a, x), (b, y) in zip(points, points[1:], strict=False):
+        if a <= wanted <= b:
+            share = (wanted - a) / (b - a + 1e-12)
+            return math.exp((1 - share) * math.log(x) + share * math.log(y))
+    return None
+
+
+def build_part(base: np.ndarray, peers: bool) -> None:
+    """Thread time on one thread, wall time on all; ours and hnswlib's in turns."""
+    ours, theirs = [], []
+    graphs = []
+    for _ in range(2):
+        index = VectorIndex(base.shape[1])
+        index.add(base)
+        started = time.thread_time()
+        index.link(threads=1)
+        ours.append(time.thread_time() - started)
+        graphs.append(index._state.graph)
+        if peers:
+            theirs.append(vector_peers.hnswlib_build_seconds(base))
+    index = VectorIndex(base.shape[1])
+    index.add(base)
+    started, used = time.perf_counter(), time.process_time()
+    index.link(threads=cores())
+    wall, used = time.perf_counter() - started, time.process_time() - used
+    same = all((g.links == index._state.graph.links).all() for g in graphs)
+    print(
+        f"  one thread: {min(ours):.1f} s ({len(base) / min(ours):,.0f} vectors/s); {cores()} threads: {wall:.1f} s by the wall, {used:.1f} s of processor"
+    )
+    print(f"  {cores()} threads to one: {min(ours) / wall:.2f} by the wall; identical graphs: {same}")
+    if theirs:
+        print(f"  hnswlib, one thread: {min(theirs):.1f} s, {min(theirs) / min(ours):.2f} times ours")
+
+
+def exact_part(db: VectorDB, base: np.ndarray, queries: np.ndarray, truth: list[list[int]]) -> None:
+    queries, truth = queries[:200], truth[:200]
+
+    def numpy_search(query: np.ndarray) -> np.ndarray:
+        scores = base @ query
+        part = np.argpartition(-scores, K)[:K]
+        return part[np.argsort(-scores[part])]
+
+    ours, theirs = math.inf, math.inf
+    for _ in range(3):
+        started = time.thread_time()
+        answers = [db.search_exact(query, K) for query in queries]
+        ours = min(ours, (time.thread_time() - started) / len(queries))
+        started = time.thread_time()
+        for query in queries:
+            numpy_search(query)
+        theirs = min(theirs, (time.thread_time() - started) / len(queries))
+    wrong = sum([int(i[4:]) for i, _ in answer] != t for answer, t in zip(answers, truth, strict=True))
+    print(
+        f"  exact: {ours * 1e3:.3f} ms, numpy {theirs * 1e3:.3f} ms, ratio {ours / theirs:.3f}; unlike float64: {wrong} of {len(queries)}"
+    )
+
+
+def filter_part(base: np.ndarray, queries: np.ndarray) -> None:
+    """Random filters, and filters that correlate with the vectors: the rows nearest to one direction."""
+    queries = queries[:100]
+    random = np.random.default_rng(3)
+    towards = base @ base[0]
+    shares = (0.001, 0.01, 0.1, 0.5)
+    db = VectorDB(base.shape[1])
+    drawn, ranks = random.random(len(base)), np.argsort(np.argsort(-towards)) / len(base)
+    metadata = [{"random": float(a), "near": float(b)} for a, b in zip(drawn, ranks, strict=True)]
+    db.insert_batch([f"doc_{i}" for i in range(len(base))], base, metadata)
+    db.wait_ready()
+    wide = base.astype(np.float64)
+    for name, values in (("random", drawn), ("near", ranks)):
+        for share in shares:
+            rows = np.flatnonzero(values < share)
+            hits = 0
+            condition = {name: {"$lt": share}}
+            db.search(queries[0], K, filter=condition)
+            best = math.inf
+            for _ in range(3):
+                started = time.thread_time()
+                answers = [db.search(query, K, filter=condition) for query in queries]
+                best = min(best, (time.thread_time() - started) / len(queries) * 1e6)
+            for query, answer in zip(queries, answers, strict=True):
+                scores = wide[rows] @ query.astype(np.float64)
+                expected = set(rows[np.argsort(-scores)[:K]].tolist())
+                hits += len(expected & {int(i[4:]) for i, _ in answer})
+            print(
+                f"  {name:7} {share:6.1%} ({len(rows):6,} rows): recall {hits / (K * len(queries)):.4f}, {best:7.1f} µs"
+            )
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--vectors", type=int, default=100_000)
+    parser.add_argument("--queries", type=int, default=1000)
+    parser.add_argument("--passes", type=int, default=4)
+    parser.add_argument("--parts", default="search,build,exact,filter")
+    parser.add_argument("--peers", action="store_true", help="hnswlib, faiss, usearch, and what else is installed")
+    parser.add_argument("--data", type=Path, default=None, help="folder with base.npy and queries.npy")
+    chosen = parser.parse_args()
+    base, queries = vector_data.load(100_000, 1000, chosen.data)
+    base, queries = np.ascontiguousarray(base[: chosen.vectors]), queries[: chosen.queries]
+    print(f"{len(base):,} vectors of {base.shape[1]} dimensions, {len(queries)} queries, k = {K}; {machine()}")
+    warm()
+    truth = nearest(base, queries)
+    parts = chosen.parts.split(",")
+    if {"search", "exact"} & set(parts):
+        db, _ = database(base)
+        stats = db.get_stats()
+        print(f"  {stats['memory_bytes'] / len(base):,.0f} bytes a vector in memory, float32 originals included")
+        if "search" in parts:
+            search_part(db, base, queries, truth, chosen.passes, chosen.peers)
+        if "exact" in parts:
+            exact_part(db, base, queries, truth)
+        db.close()
+    if "build" in parts:
+        build_part(base, chosen.peers)
+    if "filter" in parts:
+        filter_part(base, queries)
