@@ -17,8 +17,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from time import perf_counter_ns
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 
@@ -27,7 +28,7 @@ from ragterm.engine.vectors import index as indexing
 from ragterm.engine.vectors.columns import MetadataColumns
 from ragterm.engine.vectors.flat import checked_vectors
 from ragterm.engine.vectors.index import Metric, VectorIndex
-from ragterm.engine.vectors.memory_items import MemoryItems
+from ragterm.engine.vectors.kept import FolderRows, MemoryRows
 from ragterm.engine.vectors.upkeep import Upkeep
 
 if TYPE_CHECKING:
@@ -42,7 +43,9 @@ if TYPE_CHECKING:
     Filter = Mapping[str, object]
     Hits = list[tuple[str, float]]
 
-_NOTHING: dict[str, Any] = {}
+_COPIED_AT_ONCE = 8192
+LOOK_SECONDS = 1.0
+"""A search notices what other processes wrote no later than this after the one before."""
 
 
 @dataclass(frozen=True)
@@ -59,16 +62,46 @@ class VectorDB:
     dimension, naming both, and for a filter that is none; nothing is changed then."""
 
     def __init__(
-        self, dimensions: int, metric: Metric = "cosine", *, m: int = 16, ef_construction: int = 200, seed: int = 1
+        self,
+        dimensions: int,
+        metric: Metric = "cosine",
+        *,
+        m: int = 16,
+        ef_construction: int = 200,
+        seed: int = 1,
+        path: Path | str | None = None,
     ) -> None:
-        self._index = VectorIndex(dimensions, metric, m, ef_construction, seed)
-        self._items = MemoryItems()
+        """A new, empty database: in memory, or in the folder `path`. Raises StoreError where there is one already."""
+        if metric not in get_args(Metric):
+            raise UsageError(f"Unknown metric {metric!r}", "", f"choose one of: {', '.join(get_args(Metric))}")
+        index = VectorIndex(dimensions, metric, m, ef_construction, seed)
+        parameters = {"metric": metric, "m": m, "ef_construction": ef_construction, "seed": seed}
+        rows = MemoryRows(parameters) if path is None else FolderRows.create(Path(path), dimensions, parameters)
+        self._begin(index, rows)
+
+    @classmethod
+    def open(cls, path: Path | str) -> VectorDB:
+        """The database in the folder `path`. Raises StoreError when there is none or its vectors are damaged; an index that is damaged
+        or missing is made anew."""
+        rows = FolderRows.open(Path(path))
+        of: Any = rows.items.parameters
+        index = VectorIndex(rows.dimensions, of["metric"], of["m"], of["ef_construction"], of["seed"])
+        database = cls.__new__(cls)
+        database._begin(index, rows)
+        return database
+
+    def _begin(self, index: VectorIndex, rows: MemoryRows | FolderRows) -> None:
+        self._index, self._rows, self._items = index, rows, rows.items
         self._columns: MetadataColumns | None = None
-        self._names: list[str] = []
+        self._names = np.empty(0, dtype=object)
         self._changing = threading.RLock()
-        self._upkeep = Upkeep(self._index)
-        self._searches = 0
-        self._search_nanoseconds = 0
+        self._upkeep = Upkeep(index, rows.save)
+        self._searches = self._search_nanoseconds = 0
+        self._looked = perf_counter_ns()
+        self._mark = rows.begin(index)
+        self._named(range(self._mark.rows))
+        self._follow()
+        self._upkeep.look()
 
     # -- what is there ------------------------------------------------------------------------------------------------
 
@@ -88,6 +121,7 @@ class VectorDB:
 
     def ids(self) -> list[str]:
         """All of them, in the order of insertion; a replaced vector counts as new."""
+        self._look()
         return self._items.all_ids()
 
     def get(self, doc_id: str) -> Item:
@@ -99,7 +133,7 @@ class VectorDB:
 
     def insert(self, doc_id: str, vector: ArrayLike, metadata: Metadata | None = None) -> None:
         """Add a vector (d,), or replace what stands under its id."""
-        self._insert([doc_id], checked_vectors(vector, self.dimensions), [metadata])
+        self._insert([doc_id], self._index.checked(vector), [metadata])
 
     def insert_batch(
         self,
@@ -112,11 +146,11 @@ class VectorDB:
         if vectors is None:
             tuples = [tuple(item) for item in items]
             ids = [item[0] for item in tuples]
-            parts = [checked_vectors(item[1], self.dimensions, f"vector of {item[0]!r}") for item in tuples]
+            parts = [self._index.checked(item[1], f"vector of {item[0]!r}") for item in tuples]
             array = np.concatenate(parts) if parts else np.empty((0, self.dimensions), dtype=np.float32)
             metadata = [item[2] if len(item) > 2 else None for item in tuples]
         else:
-            ids, array = list(items), checked_vectors(vectors, self.dimensions)
+            ids, array = list(items), self._index.checked(vectors)
         if len(ids) != len(array):
             raise UsageError(f"{len(ids)} ids for {len(array)} vectors", "", "pass one id for each vector")
         self._insert(ids, array, metadata)
@@ -127,40 +161,51 @@ class VectorDB:
             row = self._row(doc_id)
             if vector is not None:
                 kept = self._items.metadata_of(row) if metadata is None else metadata
-                self._insert([doc_id], checked_vectors(vector, self.dimensions), [kept])
+                self._insert([doc_id], self._index.checked(vector), [kept])
             elif metadata is not None:
                 self._items.set_metadata(doc_id, metadata)
-                if self._columns is not None:
-                    self._columns.replace(row, self._items.metadata_of(row))
+                self._follow()
 
     def delete(self, doc_id: str) -> None:
         """Raises NotFoundError for an id that is not there."""
         with self._changing:
-            rows = self._items.remove([doc_id])
-            self._forget(rows)
+            self._items.remove([doc_id])
+            self._follow()
         self._upkeep.look()
 
     def _insert(self, ids: Sequence[str], vectors: Floats, metadata: Sequence[Metadata | None] | None) -> None:
         if not len(ids):
             return
         with self._changing:
-            before = self._items.alive()
-            first = self._items.append(ids, metadata)
-            self._index.add(vectors)
-            self._names.extend(ids)
-            now = self._items.alive()
-            if self._columns is not None:
-                added = range(first, first + len(ids))
-                self._columns.append([self._items.metadata_of(row) for row in added] if metadata else [{}] * len(ids))
-            gone = np.flatnonzero(~now)
-            self._forget(gone[(gone >= first) | np.append(before, np.ones(len(ids), dtype=np.bool_))[gone]])
+            self._rows.append(ids, vectors, metadata)
+            self._follow()
         self._upkeep.look()
 
-    def _forget(self, rows: NDArray[np.int64]) -> None:
-        if len(rows):
-            self._index.remove(rows)
+    def _follow(self) -> None:
+        """Bring index, names and columns to what the items say, whoever wrote it."""
+        with self._changing:
+            changes = self._items.refresh(self._mark)
+            if changes.new:
+                self._rows.extend(self._index, changes.mark.rows)
+                self._named(changes.new)
+                if self._columns is not None:
+                    self._columns.append(self._items.metadata_between(changes.first, changes.mark.rows))
+            if len(changes.removed):
+                self._index.remove(changes.removed)
             if self._columns is not None:
-                self._columns.remove(rows)
+                self._columns.remove(changes.removed)
+                for row in changes.edited[changes.edited < changes.first].tolist():
+                    self._columns.replace(row, self._items.metadata_of(row))
+            self._mark = changes.mark
+
+    def _named(self, rows: range) -> None:
+        """`_names` is read without a lock: it is replaced, or written only behind what any row number reaches yet."""
+        names = self._names
+        if rows.stop > len(names):
+            names = np.empty(rows.stop + rows.stop // 2, dtype=object)
+            names[: rows.start] = self._names[: rows.start]
+        names[rows.start : rows.stop] = self._items.ids_of(rows)
+        self._names = names
 
     def _row(self, doc_id: str) -> int:
         row = self._items.row_of(doc_id)
@@ -176,13 +221,18 @@ class VectorDB:
         """(id, score), best first; fewer than `top_k` where fewer match. `ef_search`: candidates that the graph
         keeps; below top_k it is raised to that."""
         started = perf_counter_ns()
-        names = self._names
+        if started - self._looked > LOOK_SECONDS * 1e9:
+            self._look()
         allowed = None if filter is None else self._matching(filter)
-        rows, scores = self._index.search_lists(query, top_k, ef_search, allowed)  # type: ignore[arg-type]
-        hits = list(zip(map(names.__getitem__, rows), scores))  # noqa: B905  strict costs as much as five distances
+        hits = self._index.hits(query, top_k, ef_search, allowed, self._names)  # type: ignore[arg-type]
         self._searches += 1
         self._search_nanoseconds += perf_counter_ns() - started
         return hits
+
+    def _look(self) -> None:
+        self._looked = perf_counter_ns()
+        if self._items.changed_elsewhere():
+            self._follow()
 
     def search_batch(
         self, queries: ArrayLike, top_k: int = 10, filter: Filter | None = None, ef_search: int | None = None
@@ -193,6 +243,7 @@ class VectorDB:
     def search_exact(self, query: ArrayLike, top_k: int = 10, filter: Filter | None = None) -> Hits:
         """`search` by a scan: no graph, no miss."""
         allowed = None if filter is None else self._matching(filter)
+        self._look()
         rows, scores = self._index.search_exact(checked_vectors(query, self.dimensions, "query")[0], top_k, allowed)
         return [(self._names[row], score) for row, score in zip(rows.tolist(), scores.tolist(), strict=True)]
 
@@ -200,12 +251,27 @@ class VectorDB:
         if self._columns is None:
             with self._changing:
                 columns = MetadataColumns()
-                columns.append([self._items.metadata_of(row) for row in range(self._index.rows)])
+                columns.append(self._items.metadata_between(0, self._mark.rows))
                 columns.remove(np.flatnonzero(~self._index.alive))
                 self._columns = columns
         return self._columns.select(given).bitmap
 
     # -- upkeep -------------------------------------------------------------------------------------------------------
+
+    def save(self, path: Path | str | None = None) -> None:
+        """Write the index beside the vectors, which are on disk already; with `path`, everything that lives as a new database there."""
+        if path is None:
+            self._rows.save(self._index)
+            return
+        with self._changing:
+            of = self._items.parameters
+            copy = FolderRows.create(Path(path), self.dimensions, of)
+            rows = np.flatnonzero(self._index.alive)
+            for start in range(0, len(rows), _COPIED_AT_ONCE):
+                part = rows[start : start + _COPIED_AT_ONCE]
+                metadata = [self._items.metadata_of(row) for row in part.tolist()]
+                copy.append(self._items.ids_of(part.tolist()), self._index.vectors[part], metadata)
+            copy.close()
 
     def link(self, progress: Progress | None = None) -> None:
         """Bring the graph to all rows now, on all cores. Without it that happens in the background, where a graph is of use."""
@@ -236,7 +302,7 @@ class VectorDB:
             "searches": self._searches,
             "avg_search_ms": self._search_nanoseconds / max(1, self._searches) / 1e6,
             "memory_bytes": index.memory_bytes + self._items.memory_bytes,
-            "disk_bytes": 0,
+            "disk_bytes": self._rows.disk_bytes,
             "layers": layers,
             "edges": sum(layer["edges"] for layer in layers),
             "linked": index.linked,
@@ -244,8 +310,10 @@ class VectorDB:
         }
 
     def close(self) -> None:
-        """Stop what runs in the background."""
+        """Stop what runs in the background, write the index, let go of the files."""
         self._upkeep.close()
+        self._rows.save(self._index)
+        self._rows.close()
 
     def __enter__(self) -> VectorDB:
         return self

@@ -22,9 +22,10 @@ from ragterm.engine.vectors.codes import DEVIATIONS, code_limit, quantise, resto
 from ragterm.engine.vectors.construction import insert_nodes, insertion_order
 from ragterm.engine.vectors.flat import checked_vectors
 from ragterm.engine.vectors.growing import Growing
+from ragterm.engine.vectors.index_snapshot import IndexSnapshot
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from numpy.typing import ArrayLike, NDArray
 
     from ragterm.engine.vectors.search import Prepared
 
@@ -47,6 +48,7 @@ REBUILD_DELETED_SHARE = 0.25
 REFIT_GROWTH = 2.0
 """When the rows have grown by this factor, the scale of the codes is taken anew."""
 _LOST = 1 + 1e-6
+_AT_ONCE = 65_536
 _FLOAT32 = np.dtype(np.float32)
 _NO_ROWS = np.empty(0, dtype=np.int64)
 
@@ -58,7 +60,7 @@ class _State:
     vectors: Floats  # (n, d); of unit length for cosine
     alive: Mask  # (n,)
     codes: NDArray[np.uint8]  # (n, width) of 4 bits
-    words: NDArray[np.int16]  # (n, d) of 16 bits for cosine, else (0, d)
+    words: NDArray[np.int16]  # (n, d) of 16 bits for cosine, or of the first rows only
     errors: Floats  # (n,) what the codes lost
     norms: NDArray[np.float64]  # (n,) half the squared length for Euclidean, else (0,)
     live: int = 0
@@ -157,18 +159,21 @@ class VectorIndex:
 
     # -- changing -----------------------------------------------------------------------------------------------------
 
-    def add(self, vectors: Floats) -> int:
-        """Append vectors (m, d); the row of the first. They are found at once, by scan until `link` has been called."""
-        vectors = checked_vectors(vectors, self.dimensions)
-        if self.metric == "cosine":
-            vectors = unit_rows(vectors)
+    def checked(self, vectors: ArrayLike, what: str = "vector") -> Floats:
+        """float32 (m, d), as they are kept: at length 1 for cosine. Raises UsageError."""
+        array = checked_vectors(vectors, self.dimensions, what)
+        return unit_rows(array) if self.metric == "cosine" else array
+
+    def add(self, vectors: Floats, stored: Floats | None = None) -> int:
+        """Append what `checked` returned; the row of the first. They are found at once, by scan until `link` has been called. `stored`:
+        an array of all rows so far with these, which is then used in place of a copy."""
         with self._changing:
             state = self._state
             first, last = len(state.vectors), len(state.vectors) + len(vectors)
-            everything = self._vectors.append(vectors)
+            everything = self._vectors.append(vectors) if stored is None else stored[:last]
             if self.metric == "euclidean":
                 state = replace(state, norms=self._norms.append(half_squares(vectors)))
-            elif self.metric == "cosine":
+            elif self.metric == "cosine" and len(state.words) == first:
                 state = replace(state, words=self._words.append(words_of(vectors)))
             if last > REFIT_GROWTH * state.fitted:  # a new scale makes new codes of all rows; links stay as they are
                 limit = code_limit(everything, 4)
@@ -195,6 +200,51 @@ class VectorIndex:
             live = int(np.count_nonzero(alive))
             dead = int(np.count_nonzero(~alive[: state.linked]))
             self._state = replace(state, alive=alive, live=live, linked_dead=dead)
+
+    def keep(self) -> IndexSnapshot:
+        """What is worth keeping in a file."""
+        state = self._state
+        return IndexSnapshot(
+            state.codes, state.errors, state.limit, state.fitted, state.longest, state.graph, state.linked
+        )
+
+    def take(self, kept: IndexSnapshot, stored: Floats, alive: Mask) -> None:
+        """Begin with what was kept of the first rows of `stored` (n, d), of which `alive` (n,) live. The index is empty."""
+        rows = len(kept.codes)
+        with self._changing:
+            self._state = _State(
+                vectors=stored[:rows],
+                alive=alive[:rows].copy(),
+                codes=self._codes.begin_with(kept.codes),
+                words=self._state.words,
+                errors=self._errors.begin_with(kept.errors),
+                norms=self._norms.append(half_squares(stored[:rows]))
+                if self.metric == "euclidean"
+                else self._state.norms,
+                live=int(np.count_nonzero(alive[:rows])),
+                limit=kept.limit,
+                fitted=kept.fitted,
+                longest=kept.longest,
+                graph=kept.graph,
+                linked=kept.linked,
+                linked_dead=0
+                if kept.graph is None
+                else int(np.count_nonzero((kept.graph.levels >= 0) & ~alive[: kept.linked])),
+            )
+            if len(stored) > rows:
+                self.add(stored[rows:], stored)
+                self.remove(rows + np.flatnonzero(~alive[rows:]))
+
+    def shorten(self) -> None:
+        """Make what 16 bits hold of all rows, where it is not there yet: a walk then reads half as much."""
+        if self.metric != "cosine":
+            return
+        with self._changing:
+            state = self._state
+            for start in range(len(state.words), len(state.vectors), _AT_ONCE):
+                part = state.vectors[start : start + _AT_ONCE]
+                state = replace(state, words=self._words.append(words_of(part)))
+            self._state = state
 
     def link(self, threads: int = 1, progress: Callable[[int, int], None] | None = None) -> None:
         """Bring the graph to all rows: extend it, or build it anew when a quarter of its nodes are tombstones. Searches and changes go
@@ -249,13 +299,12 @@ class VectorIndex:
     def search(self, query: Floats, k: int = 10, ef: int | None = None, allowed: Mask | None = None) -> Found:
         """Rows int64 and scores float64 of the best `k` live rows, best first, fewer where there are fewer. `allowed` bool (n,): only
         these rows. `ef`: candidates kept on the ground layer, at least k; more find more and take longer."""
-        rows, scores = self.search_lists(query, k, ef, allowed)
-        return np.array(rows, dtype=np.int64), np.array(scores, dtype=np.float64)
+        return self._searched(self._state, checked_vectors(query, self.dimensions, "query")[0], k, ef, allowed)
 
-    def search_lists(
-        self, query: Floats, k: int = 10, ef: int | None = None, allowed: Mask | None = None
-    ) -> tuple[list[int], list[float]]:
-        """`search`, the result as lists."""
+    def hits(
+        self, query: Floats, k: int, ef: int | None, allowed: Mask | None, names: NDArray[np.object_]
+    ) -> list[tuple[str, float]]:
+        """`search`, the result as pairs (name of the row, score)."""
         state = self._state
         if type(query) is np.ndarray and query.dtype is _FLOAT32 and query.shape == self._shape and allowed is None:
             kept = self._kept()
@@ -269,11 +318,11 @@ class VectorIndex:
                         kept.box, query, k, ef, k + RESCORED + ef // 10, self._metric, kept.unit
                     )
                     if count >= 0:
-                        return kept.rows[:count].tolist(), kept.scores[:count].tolist()
+                        return list(zip(names[kept.rows[:count]].tolist(), kept.scores[:count].tolist()))  # noqa: B905
         else:
             query = checked_vectors(query, self.dimensions, "query")[0]
         rows, scores = self._searched(state, query, k, ef, allowed)
-        return rows.tolist(), scores.tolist()
+        return list(zip(names[rows].tolist(), scores.tolist(), strict=True))
 
     def _kept(self) -> _Ready | None:
         kept: _Ready | None = self._local.__dict__.get("kept")
@@ -368,7 +417,7 @@ class VectorIndex:
                 graph=graph,
                 scratch=hnsw.new_scratch(graph, ef),
                 vectors=state.vectors,
-                words=state.words,
+                words=state.words if len(state.words) == len(state.vectors) else state.words[:0],
                 norms=state.norms,
                 alive=state.alive,
                 errors=state.errors,

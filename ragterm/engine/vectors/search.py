@@ -88,7 +88,7 @@ class Prepared(NamedTuple):
     graph: Graph
     scratch: Scratch
     vectors: NDArray[np.float32]  # (n, d) in full precision
-    words: NDArray[np.int16]  # (n, d) of codes.py for cosine, else empty
+    words: NDArray[np.int16]  # (n, d) of codes.py for cosine, or empty
     norms: NDArray[np.float64]  # (n,) half the squared length for Euclidean, else empty
     alive: NDArray[np.bool_]  # (n,) False for a tombstone
     errors: NDArray[np.float32]  # (n,) the length that the codes lost, |x - x'|
@@ -126,7 +126,8 @@ def search_graph(box: Box, query: Floats, k: int, ef: int, rescored: int, metric
         return -1
     quantise_query(query, scratch, 7.5, unit)
     count = knn_search(prepared.graph, ef, scratch)
-    if metric == COSINE:
+    short = prepared.words.shape[0] > 0
+    if short:
         for i in range(min(count, rescored)):
             prefetch(prepared.words, entry_node(pool[i]))
     size = passed = 0
@@ -137,7 +138,7 @@ def search_graph(box: Box, query: Floats, k: int, ef: int, rescored: int, metric
         passed += 1
         if passed > rescored:
             continue
-        if metric == COSINE:  # from memory, which is what a search waits for, half as much
+        if short:  # from memory, which is what a search waits for, half as much
             score = np.float64(dot_words(prepared.words, row, query)) / WORD
         else:
             score = np.float64(dot_floats(prepared.vectors, row, query))

@@ -26,8 +26,8 @@ WAITING_ROWS = 2_000
 class Upkeep:
     """One thread at most, started when there is something to do."""
 
-    def __init__(self, watched: VectorIndex) -> None:
-        self._index = watched
+    def __init__(self, watched: VectorIndex, save: Callable[[VectorIndex], None]) -> None:
+        self._index, self._save = watched, save
         self._state = threading.Condition()
         self._thread: threading.Thread | None = None
         self._closed = False
@@ -50,6 +50,7 @@ class Upkeep:
     def link(self, progress: Progress | None) -> None:
         warm.warm()
         self._index.link(cores(), progress)
+        self._save(self._index)
 
     def wait(self, timeout: float | None) -> bool:
         """Do in this thread's time what is left to do, or wait for the thread that does."""
@@ -106,8 +107,10 @@ class Upkeep:
     def _work(self) -> None:
         try:
             warm.warm()
+            self._index.shorten()
             while self._due() and not self._closed:
                 self._index.link(cores())
+                self._save(self._index)
         finally:
             with self._state:
                 self._thread = None
