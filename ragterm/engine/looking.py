@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from ragterm.engine.collections import Shelf
     from ragterm.engine.types.control import Control
     from ragterm.engine.types.graphs import GraphSummary, LayerMap, Walk
+    from ragterm.engine.types.lessons import Lesson
 
 
 class GraphQuestions:
@@ -39,3 +40,9 @@ class GraphQuestions:
 
     def neighbours(self, key: int, level: int, collection: str = "default") -> list[tuple[int, float]]:
         return self._shelf.get(collection).dense().neighbours(key, level)
+
+    def lessons(self) -> tuple[Lesson, ...]:
+        """The teaching mode's exercises; they need no collection."""
+        from ragterm.engine.vectors.lesson import lessons
+
+        return lessons()

@@ -273,6 +273,18 @@ ACTIONS: tuple[Action, ...] = (
         "beam(1)",
     ),
     Action("layers.less", "Smaller ef", "Walk again with a smaller beam", "minus", "beam(-1)"),
+    Action("layers.lesson", "Teach me", "Learn the search on ten points: predict each step", "t", "lesson", show=True),
+    # The teaching mode
+    Action("lesson.close", "Close", "Back to the layers", "escape,q", "close", show=True, palette=False),
+    Action("lesson.onward", "None", "Nothing more is expanded on this layer", "d,enter", "onward", palette=False),
+    Action("lesson.tell", "Tell me", "Take the step without a prediction", "space", "tell", palette=False),
+    Action("lesson.again", "Once more", "Begin the exercise again", "r", "again", palette=False),
+    Action("lesson.next", "Next", "The next exercise", "n,right", "exercise(1)", palette=False),
+    Action("lesson.previous", "Previous", "The exercise before", "p,left", "exercise(-1)", palette=False),
+    *(
+        Action(f"lesson.v{n}", f"V{n}", f"V{n} is expanded next", str(n), f"predict({n})", palette=False)
+        for n in range(10)
+    ),
 )
 
 

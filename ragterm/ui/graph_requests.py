@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from ragterm.engine.types.graphs import GraphSummary, LayerMap, Walk
+    from ragterm.engine.types.lessons import Lesson
 
 T = TypeVar("T")
 
@@ -28,3 +29,6 @@ class GraphRequests:
 
     async def neighbours(self, key: int, level: int) -> list[tuple[int, float]]:
         return await self.call(lambda engine: engine.neighbours(key, level, self.collection))
+
+    async def lessons(self) -> tuple[Lesson, ...]:
+        return await self.call(lambda engine: engine.lessons())

@@ -19,8 +19,10 @@ from ragterm.engine.types.documents import Block, Chunk, CollectionInfo, Documen
 from ragterm.engine.types.errors import Cancelled, NotFoundError
 from ragterm.engine.types.graphs import GraphSummary, LayerMap, LayerSummary, Walk, WalkStep
 from ragterm.engine.types.ingesting import DocumentOutcome, IngestProgress, IngestReport, Survey
+from ragterm.engine.types.lessons import Lesson
 from ragterm.engine.types.settings import Settings
 from ragterm.engine.types.tracing import Candidate, RetrievalSettings, StageScore, StageTiming, Trace
+from ragterm.engine.vectors.lesson import lessons
 
 HOSTILE = "a [/foo] b [b + \x1b[31mred\x1b]0;title\x07 \x9b2J \u202egpj.exe\u2066 [@click=app.quit]x[/] \ud800 \x00"
 SUPPORTED = {".md": "markdown", ".txt": "text", ".pdf": "pdf", ".html": "html", ".docx": "docx", ".py": "code"}
@@ -491,6 +493,9 @@ class FakeEngine:
 
     def neighbours(self, key: int, level: int, collection: str = "default") -> list[tuple[int, float]]:
         return [(key + 1, 0.7)]
+
+    def lessons(self) -> tuple[Lesson, ...]:
+        return lessons()
 
     # Care
 

@@ -31,6 +31,7 @@ from ragterm.ui.widgets.status_line import StatusLine
 if TYPE_CHECKING:
     from ragterm.engine.types.documents import Chunk, DocumentRow
     from ragterm.engine.types.graphs import GraphSummary, LayerMap, Walk
+    from ragterm.engine.types.lessons import Lesson
 
 EDGES = ("walk", "all", "none")
 BEAMS = (10, 20, 40, 80, 160, 320)
@@ -355,6 +356,17 @@ class LayersPane(Pane):
     def action_query(self) -> None:
         self.query_line.focus()
         self.query_line.action_select_all()
+
+    def action_lesson(self) -> None:
+        """The teaching mode: it needs neither a question nor a collection."""
+
+        def show(lessons: tuple[Lesson, ...]) -> None:
+            from ragterm.ui.screens.lesson import LessonScreen
+
+            if len(self.app.screen_stack) == 1:
+                self.app.push_screen(LessonScreen(lessons))
+
+        self.fetch(self.bridge.lessons(), show, group="lesson")
 
     def action_leave(self) -> None:
         (self.steps if self.map.has_focus else self.map).focus()
