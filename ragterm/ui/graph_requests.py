@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
-    from ragterm.engine.types.graphs import GraphSummary, LayerMap, Walk
+    from ragterm.engine.types.graphs import (
+        Explanation,
+        GraphHealth,
+        GraphSummary,
+        LayerMap,
+        RecallReport,
+        Standing,
+        Walk,
+    )
     from ragterm.engine.types.lessons import Lesson
 
 T = TypeVar("T")
@@ -32,3 +41,25 @@ class GraphRequests:
 
     async def lessons(self) -> tuple[Lesson, ...]:
         return await self.call(lambda engine: engine.lessons())
+
+    async def explain(self, question: str, k: int = 10, ef: int = 40) -> Explanation:
+        return await self.call(lambda engine: engine.explain(question, self.collection, k, ef))
+
+    async def standing(self, question: str, key: int) -> Standing | None:
+        return await self.call(lambda engine: engine.standing(question, key, self.collection))
+
+    async def recall(self, k: int = 10, ef: int = 40) -> RecallReport:
+        return await self.call(lambda engine: engine.recall(self.collection, k, ef))
+
+    async def graph_health(self, level: int = 0) -> GraphHealth:
+        return await self.call(lambda engine: engine.graph_health(self.collection, level))
+
+    async def save_map(
+        self,
+        path: Path,
+        layer: LayerMap,
+        walk: Walk | None = None,
+        box: tuple[float, float, float, float] | None = None,
+    ) -> Path:
+        """Write what is seen as SVG or DOT, by the name's ending; the path it is at."""
+        return await self.call(lambda engine: engine.save_map(path, layer, walk, box, self.collection))
