@@ -19,7 +19,8 @@ from ragterm.engine.types.graphs import LayerMap, Walk, WalkStep
 from ragterm.ui import messages
 from ragterm.ui.panes.layers import LayersPane
 from ragterm.ui.widgets.graph_lists import table_lines, walk_summary
-from ragterm.ui.widgets.graph_map import (
+from ragterm.ui.widgets.line_view import LineView
+from ragterm.ui.widgets.map_picture import (
     ENTRY,
     EXPANDED,
     MISSED,
@@ -31,7 +32,6 @@ from ragterm.ui.widgets.graph_map import (
     MapPicture,
     progress,
 )
-from ragterm.ui.widgets.line_view import LineView
 
 
 async def until(pilot: Pilot[Any], condition: Callable[[], bool]) -> None:

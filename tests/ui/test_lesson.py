@@ -9,7 +9,7 @@ from support.ui import make_app, running, screen_text, until
 from ragterm.engine.types.lessons import ONWARD
 from ragterm.engine.vectors.lesson import lessons
 from ragterm.ui.screens.lesson import LessonScreen, Play, Story
-from ragterm.ui.widgets.graph_map import NOW, RESULT, SYMBOLS, VISITED
+from ragterm.ui.widgets.map_picture import NOW, RESULT, SYMBOLS, VISITED
 from ragterm.ui.widgets.plane import PlanePicture
 
 

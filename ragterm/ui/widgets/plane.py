@@ -16,8 +16,19 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from ragterm.ui.widgets.braille import BrailleCanvas
-from ragterm.ui.widgets.graph_map import ENTRY, EXPANDED, LEGEND, NOW, QUERY, RESULT, STYLES, SYMBOLS, VISITED, progress
 from ragterm.ui.widgets.line_view import strip_of, styled
+from ragterm.ui.widgets.map_picture import (
+    ENTRY,
+    EXPANDED,
+    LEGEND,
+    NOW,
+    QUERY,
+    RESULT,
+    STYLES,
+    SYMBOLS,
+    VISITED,
+    progress,
+)
 
 if TYPE_CHECKING:
     from ragterm.engine.types.lessons import Lesson
