@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from ragterm.engine.types.lessons import Lesson
 
 RECENT_QUESTIONS = 20
+LABEL = 120
+"""Characters of a chunk's label."""
 LABELLED = 60
 """Nodes of a saved map that are labelled all; of more than these, only those of the walk."""
 
@@ -88,6 +91,11 @@ class GraphQuestions:
 
         return graph_health(level, links(self._shelf.get(collection).fresh()[0], level))
 
+    def labels(self, keys: Sequence[int], collection: str = "default") -> dict[int, str]:
+        """The beginning of each chunk that is there, on one line."""
+        found = self._shelf.get(collection).store.chunks.by_keys(list(keys))
+        return {key: " ".join(one.chunk.text[:LABEL].split()) for key, one in found.items()}
+
     def save_map(
         self,
         path: Path,
@@ -102,8 +110,7 @@ class GraphQuestions:
 
         shown = within(layer, box) if box is not None else layer
         wanted = [key for key, look in looks(shown, walk).items() if look is not NODE or len(shown.keys) <= LABELLED]
-        found = self._shelf.get(collection).store.chunks.by_keys(wanted[: 2 * LABELLED])
-        labels = {key: one.chunk.text for key, one in found.items()}
+        labels = self.labels(wanted[: 2 * LABELLED], collection)
         text = layer_dot(shown, labels, walk) if path.suffix == ".dot" else layer_svg(shown, labels, walk, box)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")

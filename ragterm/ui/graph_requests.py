@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -53,6 +53,9 @@ class GraphRequests:
 
     async def graph_health(self, level: int = 0) -> GraphHealth:
         return await self.call(lambda engine: engine.graph_health(self.collection, level))
+
+    async def labels(self, keys: Sequence[int]) -> dict[int, str]:
+        return await self.call(lambda engine: engine.labels(keys, self.collection))
 
     async def save_map(
         self,

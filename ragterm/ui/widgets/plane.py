@@ -94,7 +94,7 @@ class PlanePicture:
                 ink, symbol = NOW, SYMBOLS[NOW]
             elif node in done.expanded:
                 ink, symbol = EXPANDED, SYMBOLS[EXPANDED]
-            elif node in done.visited:
+            elif node in done.visited or node in done.pruned:  # which of the two is for the reader to say
                 ink, symbol = VISITED, SYMBOLS[VISITED]
             else:
                 ink, symbol = POINT, UNKNOWN
