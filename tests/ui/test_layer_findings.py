@@ -126,7 +126,7 @@ def test_ann_miss_or_embedding_miss() -> None:
     assert verdict(traces.walk()).plain.startswith("No ANN miss: the graph found the 10 nearest.")
     lost = Standing(7, 57, 0.412, 420)
     assert placed(lost, 10, False).plain == (
-        "truly #57 of 420, cosine 0.412: an embedding miss, no ef brings it into the first 10"
+        "truly #57 of 420, cosine 0.412: no ef brings it into the first 10; if it belongs there, the embedding misses it"
     )
     assert "embedding" not in placed(replace(lost, rank=4), 10, False).plain
 
@@ -183,7 +183,7 @@ def test_a_node_beyond_the_exact_hits_is_told_its_true_rank() -> None:
         pane = await walked(app, pilot)
         pane.map.choose(5)
         await until(pilot, lambda: "truly #57 of 100" in " ".join(text_of(pane.node).split()))
-        assert "an embedding miss" in " ".join(text_of(pane.node).split())
+        assert "the embedding misses it" in " ".join(text_of(pane.node).split())
 
     run(steps)
 

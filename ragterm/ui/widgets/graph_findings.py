@@ -75,7 +75,10 @@ def placed(standing: Standing, k: int, found: bool) -> Content:
     """Where a chunk that is not among the exact hits truly stands."""
     stands = f"truly #{standing.rank:,} of {standing.nodes:,}, cosine {standing.cosine:.3f}"
     if standing.rank > k and not found:
-        return styled(f"{stands}: an embedding miss, no ef brings it into the first {k}", "$text-warning")
+        return styled(
+            f"{stands}: no ef brings it into the first {k}; if it belongs there, the embedding misses it",
+            "$text-warning",
+        )
     return styled(stands, MUTED)
 
 

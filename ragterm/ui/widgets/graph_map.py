@@ -186,7 +186,7 @@ class GraphMap(Widget, can_focus=True):
         ]
         made = Content("  ").join(parts)
         if self.box != WHOLE and self._picture is not None:
-            seen = f"   zoom {1 / (self.box[2] - self.box[0]):.1f}: {self._picture.in_sight():,} nodes in sight"
+            seen = f"   zoom {1 / (self.box[2] - self.box[0]):.1f}: {self._picture.in_sight():,} in sight"
             return Content.assemble(made, styled(seen, "$text-accent"))
         if self.layer_map is not None and self.layer_map.sampled_from > len(self.layer_map.keys):
             shown = f"   {len(self.layer_map.keys):,} of {self.layer_map.sampled_from:,} nodes drawn"
