@@ -99,7 +99,7 @@ def test_health_finds_the_passage_that_is_there_twice(desk):
     health = desk.graph_health()
     lines = [chunk.text for chunk in desk._shelf.get("default").store.chunks.of_document("id-handbook")]
     keys = [chunk.key for chunk in desk._shelf.get("default").store.chunks.of_document("id-handbook")]
-    assert (health.nodes, health.unreachable_count) == (70, 0)
+    assert (health.level, health.nodes, health.unreachable_count) == (0, 70, 0)
     twins = {frozenset((a, b)) for a, b, _ in health.duplicates}
     assert frozenset((keys[lines.index(lines[40])], keys[41])) in twins
 
