@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 from ragterm.engine.collections import OpenCollection, Shelf, check_name
 from ragterm.engine.home import home_folder
+from ragterm.engine.looking import GraphQuestions
 from ragterm.engine.resident import ResidentModels
 from ragterm.engine.types.answers import AnswerReady, AskEvent, StageDone
 from ragterm.engine.types.control import Control
@@ -34,7 +35,6 @@ from ragterm.engine.types.tracing import RetrievalSettings, Trace
 
 if TYPE_CHECKING:
     from ragterm.engine.types.documents import Chunk, CollectionInfo, Document, DocumentRow
-    from ragterm.engine.types.graphs import GraphSummary, LayerMap, Walk
     from ragterm.engine.types.ingesting import IngestProgress, IngestReport, Survey
 
     OnProgress = Callable[[IngestProgress], None]
@@ -44,7 +44,7 @@ _log = logging.getLogger(__name__)
 _HIDDEN_PREFIX = "docs-"
 
 
-class Engine:
+class Engine(GraphQuestions):
     """A home folder, open. Safe from any thread. Use `Engine.open`; `close` (or `with`) ends background work."""
 
     def __init__(self, home: Path, settings: Settings) -> None:
@@ -301,33 +301,6 @@ class Engine:
         if first:
             opened.store.traces.prune(self.settings.privacy.retention_days)
         opened.store.traces.save(trace)
-
-    # The graph
-
-    def graph_summary(self, collection: str = "default") -> GraphSummary:
-        """A graph that was left behind is built in the background from here on."""
-        dense = self._shelf.get(collection).fresh()[0]
-        if not dense.graph_is_current():
-            dense.save(build_graph=True)
-        return dense.summary()
-
-    def finish_graph(self, collection: str = "default", control: Control | None = None) -> None:
-        """Wait until the graph holds every chunk. Raises Cancelled, StoreError."""
-        dense = self._shelf.get(collection).fresh()[0]
-        dense.wait_for_graph()
-        if not dense.graph_is_current():
-            dense.save(build_graph=True, wait=True, control=control)
-
-    def layer_map(self, collection: str = "default", level: int = 0, max_nodes: int = 2000) -> LayerMap:
-        return self._shelf.get(collection).dense().layer_map(level, max_nodes)
-
-    def walk(self, question: str, collection: str = "default", k: int = 10, ef: int = 40) -> Walk:
-        """The way that this question takes through the graph, whether or not the graph answers questions at this size."""
-        opened = self._shelf.get(collection)
-        return opened.fresh()[0].walk(question, opened.query_vector(question), k, ef)
-
-    def neighbours(self, key: int, level: int, collection: str = "default") -> list[tuple[int, float]]:
-        return self._shelf.get(collection).dense().neighbours(key, level)
 
     # Care
 

@@ -270,9 +270,34 @@ ACTIONS: tuple[Action, ...] = (
         "Larger ef",
         "Walk again with a larger beam: more distances, fewer misses",
         "plus,equals_sign",
-        "beam(1)",
+        "slide('ef', 1)",
     ),
-    Action("layers.less", "Smaller ef", "Walk again with a smaller beam", "minus", "beam(-1)"),
+    Action("layers.less", "Smaller ef", "Walk again with a smaller beam", "minus", "slide('ef', -1)"),
+    Action("layers.more_k", "Larger k", "Walk again for more results", "greater_than_sign", "slide('k', 1)"),
+    Action("layers.less_k", "Smaller k", "Walk again for fewer results", "less_than_sign", "slide('k', -1)"),
+    Action("layers.steps", "Steps", "The walk step by step", "s", "view('steps')"),
+    Action("layers.exact", "Exact hits", "The true nearest: found, or missed and why", "m", "view('exact')"),
+    Action("layers.near", "Neighbours", "Walk the graph by hand: Enter follows a neighbour", "n", "view('near')"),
+    Action("layers.health", "Health", "Unreachable nodes, hubs, duplicates", "h", "view('health')"),
+    Action("layers.turn", "Turn", "The step at which the walk turned away from a missed node", "j", "turn"),
+    Action("layers.retrace", "Retrace", "Back to the node before, when walking by hand", "backspace", "retrace"),
+    Action("layers.open", "Read", "Read the chunk of the node under the cursor", "o", "open"),
+    Action("layers.zoom_in", "Zoom in", "Look closer at the map", "z", "zoom(1)"),
+    Action("layers.zoom_out", "Zoom out", "See more of the map", "x", "zoom(-1)"),
+    Action("layers.fit", "Whole map", "See the whole map again", "f", "fit"),
+    Action("layers.save", "Save map", "Write what is seen as SVG and DOT", "w", "save_map"),
+    Action("layers.lesson", "Teach me", "Learn the search on ten points: predict each step", "t", "lesson", show=True),
+    # The teaching mode
+    Action("lesson.close", "Close", "Back to the layers", "escape,q", "close", show=True, palette=False),
+    Action("lesson.onward", "None", "Nothing more is expanded on this layer", "d,enter", "onward", palette=False),
+    Action("lesson.tell", "Tell me", "Take the step without a prediction", "space", "tell", palette=False),
+    Action("lesson.again", "Once more", "Begin the exercise again", "r", "again", palette=False),
+    Action("lesson.next", "Next", "The next exercise", "n,right", "exercise(1)", palette=False),
+    Action("lesson.previous", "Previous", "The exercise before", "p,left", "exercise(-1)", palette=False),
+    *(
+        Action(f"lesson.v{n}", f"V{n}", f"V{n} is expanded next", str(n), f"predict({n})", palette=False)
+        for n in range(10)
+    ),
 )
 
 

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from ragterm.engine.types.control import Control
 from ragterm.engine.types.errors import BusyError
 from ragterm.ui import messages
+from ragterm.ui.graph_requests import GraphRequests
 from ragterm.ui.threads import step_back
 from ragterm.ui.wording import natural
 
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from ragterm.engine.engine import Engine
     from ragterm.engine.types.answers import AskEvent
     from ragterm.engine.types.documents import Chunk, CollectionInfo, Document, DocumentRow
-    from ragterm.engine.types.graphs import GraphSummary, LayerMap, Walk
     from ragterm.engine.types.ingesting import IngestProgress, IngestReport, Survey
     from ragterm.engine.types.settings import Settings
     from ragterm.engine.types.tracing import RetrievalSettings, Trace
@@ -55,7 +55,7 @@ def home_folder(home: Path | None) -> Path:
     return resolve(home)
 
 
-class Bridge:
+class Bridge(GraphRequests):
     """`opener` makes the engine (tests hand in a fake one)."""
 
     def __init__(
@@ -204,18 +204,6 @@ class Bridge:
         if what == "everything":
             self.switch_collection("default")
         return said
-
-    async def graph_summary(self) -> GraphSummary:
-        return await self.call(lambda engine: engine.graph_summary(self.collection))
-
-    async def layer_map(self, level: int, max_nodes: int = 2000) -> LayerMap:
-        return await self.call(lambda engine: engine.layer_map(self.collection, level, max_nodes))
-
-    async def walk(self, question: str, k: int = 10, ef: int = 40) -> Walk:
-        return await self.call(lambda engine: engine.walk(question, self.collection, k, ef))
-
-    async def neighbours(self, key: int, level: int) -> list[tuple[int, float]]:
-        return await self.call(lambda engine: engine.neighbours(key, level, self.collection))
 
     async def doctor(self) -> list[Any]:
         """Check(name, severity, message, remedy) each."""

@@ -17,10 +17,23 @@ from ragterm.engine.types.answers import Answer, AnswerReady, AnswerStarted, Cit
 from ragterm.engine.types.control import Control
 from ragterm.engine.types.documents import Block, Chunk, CollectionInfo, Document, DocumentRow
 from ragterm.engine.types.errors import Cancelled, NotFoundError
-from ragterm.engine.types.graphs import GraphSummary, LayerMap, LayerSummary, Walk, WalkStep
+from ragterm.engine.types.graphs import (
+    Explanation,
+    GraphHealth,
+    GraphSummary,
+    LayerMap,
+    LayerSummary,
+    RecallReport,
+    Standing,
+    Walk,
+    WalkStep,
+)
 from ragterm.engine.types.ingesting import DocumentOutcome, IngestProgress, IngestReport, Survey
+from ragterm.engine.types.lessons import Lesson
 from ragterm.engine.types.settings import Settings
 from ragterm.engine.types.tracing import Candidate, RetrievalSettings, StageScore, StageTiming, Trace
+from ragterm.engine.vectors.explain import explain
+from ragterm.engine.vectors.lesson import lessons
 
 HOSTILE = "a [/foo] b [b + \x1b[31mred\x1b]0;title\x07 \x9b2J \u202egpj.exe\u2066 [@click=app.quit]x[/] \ud800 \x00"
 SUPPORTED = {".md": "markdown", ".txt": "text", ".pdf": "pdf", ".html": "html", ".docx": "docx", ".py": "code"}
@@ -491,6 +504,36 @@ class FakeEngine:
 
     def neighbours(self, key: int, level: int, collection: str = "default") -> list[tuple[int, float]]:
         return [(key + 1, 0.7)]
+
+    def explain(self, question: str, collection: str = "default", k: int = 10, ef: int = 40) -> Explanation:
+        return explain(lambda k, ef: self.walk(question, collection, k, ef), k, ef)
+
+    def standing(self, question: str, key: int, collection: str = "default") -> Standing | None:
+        return Standing(key, 57, 0.412, 100)
+
+    def recall(self, collection: str = "default", k: int = 10, ef: int = 40) -> RecallReport:
+        self.calls.append(("recall", k, ef))
+        return RecallReport(k, ef, 12, 0.99, "What is the refund policy?", 0.9)
+
+    def graph_health(self, collection: str = "default", level: int = 0) -> GraphHealth:
+        return GraphHealth(level, 100, 1600, 16.0, (1002,), 1, ((1000, 90),), 1, 64, ((1001, 1003, 0.0),), 1, 0)
+
+    def labels(self, keys: Sequence[int], collection: str = "default") -> dict[int, str]:
+        return {key: f"Chunk {key}" + (HOSTILE if self.hostile else "") for key in keys}
+
+    def save_map(
+        self,
+        path: Path,
+        layer: LayerMap,
+        walk: Walk | None = None,
+        box: tuple[float, float, float, float] | None = None,
+        collection: str = "default",
+    ) -> Path:
+        self.calls.append(("save_map", path.name, len(layer.keys), box))
+        return path
+
+    def lessons(self) -> tuple[Lesson, ...]:
+        return lessons()
 
     # Care
 

@@ -16,8 +16,9 @@ from textual.widgets import Footer
 from ragterm.engine.types.answers import AnswerReady, AnswerStarted, StageDone, TextDelta
 from ragterm.engine.types.control import Control
 from ragterm.engine.types.documents import Chunk, DocumentRow
-from ragterm.engine.types.graphs import GraphSummary, LayerMap, Walk
+from ragterm.engine.types.graphs import Explanation, GraphSummary, LayerMap, Walk
 from ragterm.engine.types.tracing import RetrievalSettings, Trace
+from ragterm.engine.vectors.explain import explain
 from ragterm.resources import shipped
 from ragterm.ui import messages
 from ragterm.ui.bridge import Bridge
@@ -33,6 +34,8 @@ class TraceEngine(FakeEngine):
     broken: Exception | None = None
     gate: Callable[[], None] | None = None
     kept: list[Trace]
+    query: tuple[float, float] | None = None
+    """Where the query stands on the plane; None: where the graph finds all, whatever ef."""
     summary: GraphSummary
 
     def __init__(self, **values: Any) -> None:
@@ -96,7 +99,14 @@ class TraceEngine(FakeEngine):
 
     def walk(self, question: str, collection: str = "default", k: int = 10, ef: int = 40) -> Walk:
         self.calls.append(("walk", question, k, ef))
-        return traces.walk(question)
+        return traces.walk(question) if self.query is None else traces.walk(question, self.query, k, ef)
+
+    def neighbours(self, key: int, level: int, collection: str = "default") -> list[tuple[int, float]]:
+        return traces.neighbours(key, level)
+
+    def explain(self, question: str, collection: str = "default", k: int = 10, ef: int = 40) -> Explanation:
+        self.calls.append(("explain", question, k, ef))
+        return explain(lambda k, ef: traces.walk(question, self.query or traces.PLACE, k, ef), k, ef)
 
     def chunk_by_key(self, key: int, collection: str = "default") -> tuple[Chunk, DocumentRow] | None:
         number = (key - 1) % len(traces.PASSAGES)

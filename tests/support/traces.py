@@ -467,7 +467,17 @@ def layer_map(level: int = 0) -> LayerMap:
     )
 
 
-def walk(question: str = QUESTION, query: tuple[float, float] = (0.71, 0.33), k: int = 10, ef: int = 24) -> Walk:
+PLACE = (0.71, 0.33)
+MISSING = (0.01, 0.51)
+"""Where a query with ef 40 misses four of the ten nearest: three are found from ef 61, one cannot be reached."""
+
+
+def neighbours(key: int, level: int) -> list[tuple[int, float]]:
+    near = _LINKS.get(level, {}).get(key - 1, [])
+    return [(n + 1, 1 - _distance(_POINTS[key - 1], _POINTS[n])) for n in near]
+
+
+def walk(question: str = QUESTION, query: tuple[float, float] = PLACE, k: int = 10, ef: int = 24) -> Walk:
     """A real greedy descent and beam search over the fixture's graph, distances measured on the plane."""
     steps: list[WalkStep] = []
     computed = {0}

@@ -12,6 +12,7 @@ from ragterm.ui.actions import ACTIONS, actions_of, bindings, keymap
 from ragterm.ui.app import PANES, RagtermApp
 from ragterm.ui.panes.documents import DocumentsPane
 from ragterm.ui.screens.dialogs import ConfirmScreen, ErrorScreen, TextScreen
+from ragterm.ui.screens.lesson import LessonScreen
 from ragterm.ui.screens.source import SourceScreen
 
 TAKEN = {"ctrl+j", "ctrl+m", "ctrl+h", "ctrl+i", "ctrl+e", "ctrl+k", "ctrl+q", "f1", "f5", "f6"}
@@ -22,6 +23,7 @@ OWNERS: dict[str, type] = {
     "confirm": ConfirmScreen,
     "error": ErrorScreen,
     "source": SourceScreen,
+    "lesson": LessonScreen,
 }
 for _name in PANES[1:]:
     try:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from support import traces
-from support.pane_app import PaneApp
+from support.pane_app import PaneApp, TraceEngine
 from support.ui import settled
 from textual.pilot import Pilot
 
@@ -19,6 +19,7 @@ from ragterm.ui import messages
 from ragterm.ui.panes.chat import ChatPane
 from ragterm.ui.panes.inspector import InspectorPane
 from ragterm.ui.panes.layers import LayersPane
+from ragterm.ui.screens.lesson import LessonScreen
 
 
 async def until(pilot: Pilot[Any], condition: Callable[[], bool]) -> None:
@@ -86,3 +87,27 @@ def test_the_walk(snap_compare: Any, size: tuple[int, int]) -> None:
         await walked(pilot)
 
     assert snap_compare(PaneApp(LayersPane), terminal_size=size, run_before=run_before)
+
+
+def test_what_the_graph_missed(snap_compare: Any) -> None:
+    engine = TraceEngine()
+    engine.query = traces.MISSING
+
+    async def run_before(pilot: Pilot[Any]) -> None:
+        pane: LayersPane = pilot.app.pane  # type: ignore[attr-defined]
+        await walked(pilot)
+        await until(pilot, lambda: pane.explanation is not None)
+        await pilot.press("m", "z")
+        await settled(pilot)
+
+    assert snap_compare(PaneApp(LayersPane, engine, theme="paper"), terminal_size=(120, 36), run_before=run_before)
+
+
+def test_a_wrong_prediction_in_the_lesson(snap_compare: Any) -> None:
+    async def run_before(pilot: Pilot[Any]) -> None:
+        await pilot.press("t")
+        await until(pilot, lambda: isinstance(pilot.app.screen, LessonScreen))
+        await pilot.press("d", "1")
+        await settled(pilot)
+
+    assert snap_compare(PaneApp(LayersPane), terminal_size=(100, 30), run_before=run_before)

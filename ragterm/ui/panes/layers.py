@@ -13,38 +13,46 @@ from textual.app import ComposeResult
 from textual.containers import Container, Horizontal
 from textual.content import Content
 from textual.timer import Timer
-from textual.widgets import Input, Static
+from textual.widgets import ContentSwitcher, Input, Static
 
 from ragterm.engine.types.answers import AnswerReady
 from ragterm.ui import messages
 from ragterm.ui.actions import bindings
 from ragterm.ui.bridge import Bridge
+from ragterm.ui.panes.layer_findings import VIEWS, LayerFindings
 from ragterm.ui.panes.pane import Pane
 from ragterm.ui.widgets.citation import MUTED
+from ragterm.ui.widgets.graph_findings import ExactList, HealthList, NeighbourList
 from ragterm.ui.widgets.graph_lists import LayerTable, NodeDetail, StepList, walk_summary
 from ragterm.ui.widgets.graph_map import GraphMap
 from ragterm.ui.widgets.line_view import LineView, styled
 from ragterm.ui.widgets.pick_list import PickList
 from ragterm.ui.widgets.query_line import QueryLine
+from ragterm.ui.widgets.sliders import Slider, SliderLine
 from ragterm.ui.widgets.status_line import StatusLine
+from ragterm.ui.widgets.tab_line import TabLine
 
 if TYPE_CHECKING:
     from ragterm.engine.types.documents import Chunk, DocumentRow
     from ragterm.engine.types.graphs import GraphSummary, LayerMap, Walk
+    from ragterm.engine.types.lessons import Lesson
 
 EDGES = ("walk", "all", "none")
-BEAMS = (10, 20, 40, 80, 160, 320)
+BEAMS = (10, 20, 40, 64, 96, 128, 192, 256, 384, 512)
+KEEP = (1, 3, 5, 10, 20, 50, 100)
+REST = 0.3
+"""Seconds that a slider rests before the walk is made again."""
 PLAY_EVERY = 0.35
 READY_AFTER = 1.5
 """Seconds between two looks at a graph that is being built."""
 MAX_NODES = 2000
-RESULTS = 10
 
 
-class LayersPane(Pane):
+class LayersPane(LayerFindings, Pane):
     PURPOSE = (
         "The graph behind the vector search: its layers, a map of each, and the walk of the last query step by step, with what it "
-        "cost against a full scan and what it missed. Arrows move over the nodes, Enter reads the chunk."
+        "cost against a full scan, what it missed and why. Arrows move over the nodes, Enter reads the chunk; the wheel zooms, the "
+        "mouse drags. Beside the map: the steps, the exact hits, the neighbours (Enter follows one), the health of the layer."
     )
     scope = "layers"
     BINDINGS = bindings("layers")  # type: ignore[assignment]
@@ -56,9 +64,11 @@ class LayersPane(Pane):
     LayersPane LayerTable { padding: 0 1; }
     LayersPane #field { height: 1fr; border-top: solid $border-blurred; }
     LayersPane GraphMap { width: 1fr; padding: 0 1; }
-    LayersPane #beside { width: 36; border-left: solid $border-blurred; }
+    LayersPane #beside { width: 38; border-left: solid $border-blurred; }
+    LayersPane #beside TabLine { padding: 0; }
+    LayersPane #findings { height: 3fr; }
     LayersPane.-wide-body #beside { width: 52; }
-    LayersPane StepList { height: 3fr; padding: 0 0 0 1; }
+    LayersPane #findings > PickList { height: 1fr; padding: 0 0 0 1; }
     LayersPane NodeDetail { height: 2fr; padding: 0 0 0 1; border-top: solid $border-blurred; }
     """
 
@@ -67,10 +77,15 @@ class LayersPane(Pane):
         self.summary: GraphSummary | None = None
         self.walk: Walk | None = None
         self.level = 0
-        self.beam = 40
         self.question = ""
+        self.explanation = None
+        self.trail = []
+        self.view = "steps"
+        self._recalls, self._healths, self._standings = {}, {}, {}
+        self._looking: Timer | None = None
+        self._resting: Timer | None = None
         self._stale = True
-        self._walked_for = ("", 0)
+        self._walked_for = ("", 0, 0)
         self._playing: Timer | None = None
         self._maps: dict[int, LayerMap] = {}
         self._chunks: dict[int, tuple[Chunk, DocumentRow] | None] = {}
@@ -83,15 +98,27 @@ class LayersPane(Pane):
         with Horizontal(id="field"):
             yield GraphMap(id="map")
             with Container(id="beside"):
-                yield StepList(id="steps")
+                yield TabLine(VIEWS, id="layer-views")
+                with ContentSwitcher(initial="layer-steps", id="findings"):
+                    yield StepList(id="layer-steps")
+                    yield ExactList(id="layer-exact")
+                    yield NeighbourList(id="layer-near")
+                    yield HealthList(id="layer-health")
                 yield NodeDetail(id="node")
+        yield SliderLine([Slider("ef", BEAMS, BEAMS.index(40)), Slider("k", KEEP, KEEP.index(10))], id="sliders")
         yield StatusLine(id="layers-status")
 
     def built(self) -> None:
         self.query_line = self.query_one("#walk-query", QueryLine)
         self.table = self.query_one("#layer-table", LayerTable)
         self.map = self.query_one("#map", GraphMap)
-        self.steps = self.query_one("#steps", StepList)
+        self.steps = self.query_one("#layer-steps", StepList)
+        self.exact = self.query_one("#layer-exact", ExactList)
+        self.near = self.query_one("#layer-near", NeighbourList)
+        self.health = self.query_one("#layer-health", HealthList)
+        self.sliders = self.query_one("#sliders", SliderLine)
+        self.switcher = self.query_one("#findings", ContentSwitcher)
+        self.tabs = self.query_one("#layer-views", TabLine)
         self.node = self.query_one("#node", NodeDetail)
         self.map.message = "Reading the graph…"
 
@@ -106,13 +133,21 @@ class LayersPane(Pane):
     def shown(self) -> bool:
         return bool(self.size)
 
+    @property
+    def beam(self) -> int:
+        return self.sliders.value("ef")
+
+    @property
+    def k(self) -> int:
+        return self.sliders.value("k")
+
     # --- Reading ------------------------------------------------------------------------------------------------------------------
 
     def refresh_graph(self) -> None:
         """Read what is stale; called whenever the pane is shown."""
         if self._stale:
             self.fetch(self.bridge.graph_summary(), self._summarised, group="summary")
-        elif self.question and self._walked_for != (self.question, self.beam):
+        elif self.question and self._walked_for != (self.question, self.k, self.beam):
             self.fetch_walk()
 
     def _summarised(self, summary: GraphSummary) -> None:
@@ -120,6 +155,7 @@ class LayersPane(Pane):
         if self.summary is None or summary.generation != self.summary.generation:
             self._maps.clear()
             self._chunks.clear()
+            self.forget_findings()
         if not summary.ready:
             self._stale = True
             self.set_timer(READY_AFTER, self._look_again)
@@ -129,8 +165,10 @@ class LayersPane(Pane):
         self.table.show(summary, self.level)
         if summary.nodes and summary.ready:
             self.fetch_layer(self.level)
-            if self.question and summary.ready:
+            if self.question:
                 self.fetch_walk()
+            else:
+                self.fetch_recall()
         else:
             self.map.message = "No graph yet: ingest documents first." if summary.ready else "The graph is being built…"
             self.map.layer_map = None
@@ -153,12 +191,12 @@ class LayersPane(Pane):
             self.map.show(layer=layer)
 
     def fetch_walk(self) -> None:
-        self._walked_for = (self.question, self.beam)
+        self._walked_for = (self.question, self.k, self.beam)
         self.say(styled("walking…", "$text-accent"))
 
         async def request() -> Walk:
             try:
-                return await self.bridge.walk(self.question, RESULTS, self.beam)
+                return await self.bridge.walk(self.question, self.k, self.beam)
             finally:
                 self.say()
 
@@ -169,6 +207,8 @@ class LayersPane(Pane):
         self.stop()
         self.steps.show(walk)
         self.map.show(walk=walk)
+        self.explain_walk(walk)
+        self.fetch_recall()
         if walk.steps:
             self.go_to_step(len(walk.steps) - 1)
         self.say()
@@ -181,8 +221,10 @@ class LayersPane(Pane):
 
     @on(messages.AnswerEventArrived)
     def _answer_event(self, message: messages.AnswerEventArrived) -> None:
-        if isinstance(message.event, AnswerReady) and not self.query_line.has_focus:
-            self.ask(message.event.trace.question)
+        if isinstance(message.event, AnswerReady):
+            self._recalls.clear()  # there is one question more
+            if not self.query_line.has_focus:
+                self.ask(message.event.trace.question)
 
     @on(messages.DocumentsChanged)
     def _documents_changed(self) -> None:
@@ -193,9 +235,10 @@ class LayersPane(Pane):
     @on(messages.CollectionChanged)
     def _collection_changed(self) -> None:
         self.question, self.walk, self.summary, self.level = "", None, None, 0
-        self._stale, self._walked_for = True, ("", 0)
+        self._stale, self._walked_for = True, ("", 0, 0)
         self._maps.clear()
         self._chunks.clear()
+        self.forget_findings()
         self.query_line.show("")
         self.steps.show(None)
         self.map.layer_map = None
@@ -218,7 +261,7 @@ class LayersPane(Pane):
 
     # --- Steps ------------------------------------------------------------------------------------------------------------------------
 
-    @on(PickList.Highlighted, "#steps")
+    @on(PickList.Highlighted, "#layer-steps")
     def _step_chosen(self, message: PickList.Highlighted) -> None:
         self.go_to_step(message.index)
 
@@ -261,12 +304,21 @@ class LayersPane(Pane):
             self._playing = None
             self.say()
 
-    def action_beam(self, by: int) -> None:
-        at = min(range(len(BEAMS)), key=lambda i: abs(BEAMS[i] - self.beam))
-        self.beam = BEAMS[max(0, min(len(BEAMS) - 1, at + by))]
+    def action_slide(self, name: str, by: int) -> None:
+        self.sliders.move(name, by)
+
+    @on(SliderLine.Changed)
+    def _slid(self) -> None:
+        """The walk follows when the slider rests: not every value on the way is searched for."""
+        if self._resting is not None:
+            self._resting.stop()
+        self._resting = self.set_timer(REST, self._slider_rests)
+
+    def _slider_rests(self) -> None:
         if self.question:
             self.refresh_graph()
-        self.say()
+        else:
+            self.fetch_recall()
 
     # --- Layers -----------------------------------------------------------------------------------------------------------------------
 
@@ -282,6 +334,10 @@ class LayersPane(Pane):
         if self.summary is not None:
             self.table.show(self.summary, level)
         self.fetch_layer(level)
+        if self.view == "health":
+            self.fetch_health()
+        elif self.view == "near":
+            self.look_around()
 
     @on(LineView.SpotChosen, "#layer-table")
     def _layer_chosen(self, message: LineView.SpotChosen) -> None:
@@ -297,39 +353,11 @@ class LayersPane(Pane):
     def _node_chosen(self, message: GraphMap.NodeChosen) -> None:
         self.show_node(message.key)
 
-    def show_node(self, key: int) -> None:
-        self.node.show(key, self._chunks.get(key), self.about(key))
-        if key not in self._chunks:
-
-            def found(answer: tuple[Chunk, DocumentRow] | None) -> None:
-                self._chunks[key] = answer
-                if self.node.key == key:
-                    self.node.show(key, answer, self.about(key))
-
-            self.fetch(self.bridge.chunk_by_key(key), found, group="chunk")
-
-    def about(self, key: int) -> Content:
-        """What the walk says about a node: its place among the results, its distance."""
-        parts = [styled(f"node {key}", MUTED)]
-        if self.walk is not None:
-            for rank, (one, cosine) in enumerate(self.walk.exact, 1):
-                if one == key:
-                    found = any(one == k for k, _ in self.walk.results)
-                    look = ("● found", "$text-success") if found else ("✗ missed", "$text-error")
-                    parts.append(styled(f"{look[0]}, truly #{rank}, cosine {cosine:.3f}", look[1]))
-                    break
-            else:
-                seen = next(
-                    (d for s in self.walk.steps for k, d in ((s.node, s.distance), *s.visited) if k == key), None
-                )
-                parts.append(styled("never looked at" if seen is None else f"distance {seen:.3f}", MUTED))
-        return Content.styled(" · ", MUTED).join(parts)
-
     @on(GraphMap.NodeOpened)
     def _node_opened(self, message: GraphMap.NodeOpened) -> None:
         self.open_node(message.key)
 
-    @on(PickList.Opened, "#steps")
+    @on(PickList.Opened, "#layer-steps")
     def _step_opened(self, message: PickList.Opened) -> None:
         if self.walk is not None and message.index < len(self.walk.steps):
             self.open_node(self.walk.steps[message.index].node)
@@ -356,5 +384,16 @@ class LayersPane(Pane):
         self.query_line.focus()
         self.query_line.action_select_all()
 
+    def action_lesson(self) -> None:
+        """The teaching mode: it needs neither a question nor a collection."""
+
+        def show(lessons: tuple[Lesson, ...]) -> None:
+            from ragterm.ui.screens.lesson import LessonScreen
+
+            if len(self.app.screen_stack) == 1:
+                self.app.push_screen(LessonScreen(lessons))
+
+        self.fetch(self.bridge.lessons(), show, group="lesson")
+
     def action_leave(self) -> None:
-        (self.steps if self.map.has_focus else self.map).focus()
+        (self.switcher.query_one(f"#layer-{self.view}") if self.map.has_focus else self.map).focus()

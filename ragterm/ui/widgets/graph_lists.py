@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from textual import events
 from textual.content import Content
 
 from ragterm.ui.safe_text import line, shorten
-from ragterm.ui.widgets.braille import sparkline
+from ragterm.ui.widgets.braille import SPARKS, sparkline
 from ragterm.ui.widgets.citation import MUTED, file_name, place
 from ragterm.ui.widgets.line_view import Line, LineView, spot, styled
 from ragterm.ui.widgets.pick_list import PickList
@@ -125,15 +126,19 @@ class StepList(PickList):
     def make_heading(self, width: int) -> list[Line]:
         if self.walk is None or not self.walk.steps:
             return []
-        return [
-            Line(
-                styled(
-                    f"{'step':>4} layer  {'':8}{'distance':>8} {'new':>4}"
-                    + (f" {'worst kept':>10}" if width > 46 else ""),
-                    "bold",
-                )
-            )
-        ]
+        head = f"{'step':>4} layer  {'':8}{'distance':>8} {'new':>4}" + (f" {'worst kept':>10}" if width > 46 else "")
+        return [Line(frontier(self.walk, self.cursor, width)), Line(styled(head, "bold"))]
+
+    def cursor_moved(self) -> None:
+        self.heading = self.make_heading(self.scrollable_content_region.width or self.size.width)
+        self.redraw()
+
+    def on_click(self, event: events.Click) -> None:
+        """A click on the chart goes to that step."""
+        row = self.row_under(event)
+        if row is not None and row < 0 and (name := self.spot_under(event)):
+            event.stop()
+            self.go_to(int(name.partition(":")[2]))
 
     def make_lines(self, width: int) -> list[Line]:
         if self.walk is None:
@@ -157,11 +162,29 @@ class StepList(PickList):
         return lines
 
 
+def frontier(walk: Walk, step: int, width: int) -> Content:
+    """The distance of the node that each step is at, as a chart of one line with the first and the last distance beside it: it falls
+    quickly on the upper layers, and then slowly. Each column is a spot, "step:4"; that of `step` stands out."""
+    steps = walk.steps
+    first, last = f"{steps[0].distance:.2f} ", f" {steps[-1].distance:.2f}"
+    columns = max(1, min(len(steps), width - len(first) - len(last)))
+    low, high = min(one.distance for one in steps), max(one.distance for one in steps)
+    parts = [styled(first, MUTED)]
+    for column in range(columns):
+        start, end = column * len(steps) // columns, (column + 1) * len(steps) // columns
+        share = (min(one.distance for one in steps[start:end]) - low) / (high - low) if high > low else 0.0
+        tone = "$text-primary" if steps[end - 1].level == 0 else "$text-warning"
+        here = start <= step < end
+        parts.append(
+            styled(SPARKS[1 + round(7 * share)], "bold reverse $text-accent" if here else tone, spot(f"step:{start}"))
+        )
+    return Content.assemble(*parts, styled(last, MUTED))
+
+
 def walk_summary(walk: Walk) -> Content:
     """ "98 of 420 distances, 4.3 times fewer than a full scan · found 10 of the 10 nearest"."""
-    found = {key for key, _ in walk.results}
-    hit = sum(key in found for key, _ in walk.exact)
-    missed = [rank for rank, (key, _) in enumerate(walk.exact, 1) if key not in found]
+    missed = [rank for rank, _, _ in walk.missed]
+    hit = len(walk.exact) - len(missed)
     parts = [
         Content.assemble(
             styled(f"{walk.distances_computed:,} of {walk.nodes:,}", "bold"), styled(" distances computed", MUTED)
