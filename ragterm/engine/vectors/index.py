@@ -1,7 +1,7 @@
 """`VectorIndex`: vectors by row number, and all that searches them: codes, tombstones, the graph, the choice between them.
 
 Rows are numbers in order of arrival and never change; a removed row stays as a tombstone. What a search reads is one immutable
-`_State`; changes put another in its place, so searches run while others add, and see the index before or after.
+`State`; changes put another in its place, so searches run while others add, and see the index before or after.
 
 A search is a scan of the codes, which is exact, where few rows are asked for: in small indexes, behind a selective filter, and for
 rows that are not linked yet. Else it walks the graph. Until the kernels are compiled, numpy answers, exactly.
@@ -9,20 +9,35 @@ rows that are not linked yet. Else it walks the graph. Until the kernels are com
 
 from __future__ import annotations
 
+import operator
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from ragterm.engine.types.errors import UsageError
 from ragterm.engine.vectors import execution, hnsw, scan, search
-from ragterm.engine.vectors.codes import DEVIATIONS, code_limit, quantise, restored, row_width, step_of, words_of
+from ragterm.engine.vectors.codes import DEVIATIONS, code_limit, quantise, row_width, step_of, words_of
 from ragterm.engine.vectors.construction import insert_nodes, insertion_order
 from ragterm.engine.vectors.flat import checked_vectors
 from ragterm.engine.vectors.growing import Growing
 from ragterm.engine.vectors.index_snapshot import IndexSnapshot
+from ragterm.engine.vectors.index_state import (
+    NO_ROWS,
+    NOTHING,
+    Ready,
+    State,
+    exact_by_numpy,
+    half_squares,
+    longest_code,
+    lost,
+    made_ready,
+    merged,
+    one_query,
+    unit_rows,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -47,29 +62,10 @@ RESCORED = 4
 REBUILD_DELETED_SHARE = 0.25
 REFIT_GROWTH = 2.0
 """When the rows have grown by this factor, the scale of the codes is taken anew."""
-_LOST = 1 + 1e-6
+MOST_BIAS = 1 << 29
+"""With a bias on either side a distance still fits in 32 bits; what lies further out than that ties."""
 _AT_ONCE = 65_536
 _FLOAT32 = np.dtype(np.float32)
-_NO_ROWS = np.empty(0, dtype=np.int64)
-
-
-@dataclass(frozen=True)
-class _State:
-    """Row i is vectors[i]. The arrays may be views of longer ones, whose further rows belong to later states."""
-
-    vectors: Floats  # (n, d); of unit length for cosine
-    alive: Mask  # (n,)
-    codes: NDArray[np.uint8]  # (n, width) of 4 bits
-    words: NDArray[np.int16]  # (n, d) of 16 bits for cosine, or of the first rows only
-    errors: Floats  # (n,) what the codes lost
-    norms: NDArray[np.float64]  # (n,) half the squared length for Euclidean, else (0,)
-    live: int = 0
-    limit: float = 1.0  # of the codes
-    fitted: int = 0  # rows when the limit was taken
-    longest: float = 0.0  # |x'|, an upper bound
-    graph: hnsw.Graph | None = None  # of the first `linked` rows; no codes, they are those above
-    linked: int = 0
-    linked_dead: int = 0  # of them removed since
 
 
 class VectorIndex:
@@ -97,7 +93,7 @@ class VectorIndex:
         self._words = Growing((dimensions,), np.int16)
         self._errors = Growing((), np.float32)
         self._norms = Growing((), np.float64)
-        self._state = _State(
+        self._state = State(
             vectors=self._vectors.append(np.empty((0, dimensions), dtype=np.float32)),
             alive=np.empty(0, dtype=np.bool_),
             codes=self._codes.append(np.empty((0, row_width(dimensions, 4)), dtype=np.uint8)),
@@ -133,15 +129,16 @@ class VectorIndex:
     @property
     def needs_rebuild(self) -> bool:
         """Whether so many nodes are tombstones that the next `link` starts over."""
-        return self._state.linked_dead > REBUILD_DELETED_SHARE * self._state.linked
+        state = self._state
+        return state.dead_nodes > REBUILD_DELETED_SHARE * state.nodes
 
     @property
     def memory_bytes(self) -> int:
-        """Of all arrays, the vectors included."""
+        """Of all arrays, the vectors included (those of a folder are a map of its file) and the room they have ahead."""
         state = self._state
-        arrays = [state.vectors, state.alive, state.codes, state.words, state.errors, state.norms]
-        graph = [] if state.graph is None else [a for a in state.graph if isinstance(a, np.ndarray)]
-        return sum(array.nbytes for array in arrays + graph)
+        rooms = sum(room.nbytes for room in (self._codes, self._words, self._errors, self._norms))
+        graph = 0 if state.graph is None else sum(a.nbytes for a in state.graph if isinstance(a, np.ndarray))
+        return rooms + (self._vectors.nbytes or state.vectors.nbytes) + state.alive.nbytes + graph
 
     @property
     def alive(self) -> Mask:
@@ -152,10 +149,18 @@ class VectorIndex:
         return self._state.vectors
 
     @property
+    def state(self) -> State:
+        """All of it at this moment, for `hits`."""
+        return self._state
+
+    @property
     def graph(self) -> hnsw.Graph | None:
         """The graph of the first `linked` rows on their codes of 4 bits."""
         state = self._state
-        return None if state.graph is None else self._on_codes(state.graph, state)
+        if state.graph is None:
+            return None
+        graph = self._on_codes(state.graph, state)
+        return graph._replace(codes=graph.codes[: state.linked], bias=graph.bias[: state.linked])
 
     # -- changing -----------------------------------------------------------------------------------------------------
 
@@ -164,9 +169,10 @@ class VectorIndex:
         array = checked_vectors(vectors, self.dimensions, what)
         return unit_rows(array) if self.metric == "cosine" else array
 
-    def add(self, vectors: Floats, stored: Floats | None = None) -> int:
+    def add(self, vectors: Floats, stored: Floats | None = None, removed: Rows = NO_ROWS) -> int:
         """Append what `checked` returned; the row of the first. They are found at once, by scan until `link` has been called. `stored`:
-        an array of all rows so far with these, which is then used in place of a copy."""
+        an array of all rows so far with these, which is then used in place of a copy. `removed` rows, old or new, become tombstones in
+        the same moment: no search sees a vector beside the one that replaces it, or neither."""
         with self._changing:
             state = self._state
             first, last = len(state.vectors), len(state.vectors) + len(vectors)
@@ -186,20 +192,14 @@ class VectorIndex:
                 codes, errors = self._codes.append(added), self._errors.append(gone)
                 state = replace(state, longest=max(state.longest, longest_code(vectors, gone)))
             alive = np.concatenate([state.alive, np.ones(len(vectors), dtype=np.bool_)])
-            live = state.live + len(vectors)
-            self._state = replace(state, vectors=everything, alive=alive, codes=codes, errors=errors, live=live)
+            alive[removed] = False
+            self._state = replace(state, vectors=everything, codes=codes, errors=errors).with_alive(alive)
             return first
 
     def remove(self, rows: Rows) -> None:
         """Turn rows into tombstones."""
-        rows = np.asarray(rows, dtype=np.int64)
         with self._changing:
-            state = self._state
-            alive = state.alive.copy()
-            alive[rows] = False
-            live = int(np.count_nonzero(alive))
-            dead = int(np.count_nonzero(~alive[: state.linked]))
-            self._state = replace(state, alive=alive, live=live, linked_dead=dead)
+            self._state = self._state.with_removed(np.asarray(rows, dtype=np.int64))
 
     def keep(self) -> IndexSnapshot:
         """What is worth keeping in a file."""
@@ -212,28 +212,25 @@ class VectorIndex:
         """Begin with what was kept of the first rows of `stored` (n, d), of which `alive` (n,) live. The index is empty."""
         rows = len(kept.codes)
         with self._changing:
-            self._state = _State(
+            state = State(
                 vectors=stored[:rows],
-                alive=alive[:rows].copy(),
+                alive=alive[:rows],
                 codes=self._codes.begin_with(kept.codes),
                 words=self._state.words,
                 errors=self._errors.begin_with(kept.errors),
                 norms=self._norms.append(half_squares(stored[:rows]))
                 if self.metric == "euclidean"
                 else self._state.norms,
-                live=int(np.count_nonzero(alive[:rows])),
                 limit=kept.limit,
                 fitted=kept.fitted,
                 longest=kept.longest,
                 graph=kept.graph,
                 linked=kept.linked,
-                linked_dead=0
-                if kept.graph is None
-                else int(np.count_nonzero((kept.graph.levels >= 0) & ~alive[: kept.linked])),
+                nodes=0 if kept.graph is None else int(np.count_nonzero(kept.graph.levels >= 0)),
             )
+            self._state = state.with_alive(alive[:rows].copy())
             if len(stored) > rows:
-                self.add(stored[rows:], stored)
-                self.remove(rows + np.flatnonzero(~alive[rows:]))
+                self.add(stored[rows:], stored, rows + np.flatnonzero(~alive[rows:]))
 
     def shorten(self) -> None:
         """Make what 16 bits hold of all rows, where it is not there yet: a walk then reads half as much."""
@@ -252,7 +249,7 @@ class VectorIndex:
         with self._linking:
             state = self._state
             total = len(state.vectors)
-            anew = state.graph is None or state.linked_dead > REBUILD_DELETED_SHARE * state.linked
+            anew = state.graph is None or state.dead_nodes > REBUILD_DELETED_SHARE * state.nodes
             if not anew and state.linked == total:
                 return
             first = 0 if anew else state.linked
@@ -269,165 +266,182 @@ class VectorIndex:
                 graph, order, self.ef_construction, threads, progress, int((levels[:first] >= 0).sum()), walked
             )
             with self._changing:
-                now = self._state
-                dead = int(np.count_nonzero((levels >= 0) & ~now.alive[:total]))
                 bare = graph._replace(codes=graph.codes[:0], sums=graph.sums[:0], bias=graph.bias[:0])
-                self._state = replace(now, graph=bare, linked=total, linked_dead=dead)
+                nodes = int(np.count_nonzero(levels >= 0))
+                now = replace(self._state, graph=bare, linked=total, nodes=nodes)
+                self._state = now.with_alive(now.alive)
 
-    def _on_codes(self, graph: hnsw.Graph, state: _State) -> hnsw.Graph:
+    def _on_codes(self, graph: hnsw.Graph, state: State) -> hnsw.Graph:
         """The same links, to be walked on codes of 4 bits."""
         bias = graph.bias[:0]
         if self.metric == "euclidean":
-            bias = np.rint(state.norms / (step_of(state.limit, 4) * self._query_unit(state))).astype(np.int32)
+            bias = _bias(state.norms, step_of(state.limit, 4) * self._query_unit(state))
         return graph._replace(codes=state.codes, bits=4, sums=graph.sums[:0], bias=bias)
 
-    def _query_unit(self, state: _State) -> float:
+    def _query_unit(self, state: State) -> float:
         """What one unit of a query's codes stands for in a walk; 0: each query its own."""
         return step_of(state.limit * DEVIATIONS[8] / DEVIATIONS[4], 8) if self.metric == "euclidean" else 0.0
 
-    def _byte_graph(self, state: _State, levels: NDArray[np.int8]) -> hnsw.Graph:
+    def _byte_graph(self, state: State, levels: NDArray[np.int8]) -> hnsw.Graph:
         limit = state.limit * DEVIATIONS[8] / DEVIATIONS[4]
         codes = quantise(state.vectors, limit, 8)
         bias = None
         if self.metric == "euclidean":
             unit = step_of(limit, 8)
-            bias = np.rint(state.norms[: len(codes)] / (unit * unit)).astype(np.int32)
+            bias = _bias(state.norms, unit * unit)
         return hnsw.empty_graph(codes, 8, levels, self.m, bias)
 
     # -- searching ----------------------------------------------------------------------------------------------------
 
-    def search(self, query: Floats, k: int = 10, ef: int | None = None, allowed: Mask | None = None) -> Found:
+    def search(self, query: ArrayLike, k: int = 10, ef: int | None = None, allowed: Mask | None = None) -> Found:
         """Rows int64 and scores float64 of the best `k` live rows, best first, fewer where there are fewer. `allowed` bool (n,): only
         these rows. `ef`: candidates kept on the ground layer, at least k; more find more and take longer."""
-        return self._searched(self._state, checked_vectors(query, self.dimensions, "query")[0], k, ef, allowed)
+        return self._searched(self._state, self._query(query), k, ef, allowed)
 
     def hits(
-        self, query: Floats, k: int, ef: int | None, allowed: Mask | None, names: NDArray[np.object_]
+        self,
+        query: ArrayLike,
+        k: int,
+        ef: int | None,
+        allowed: Mask | None,
+        names: NDArray[np.object_],
+        state: State,
     ) -> list[tuple[str, float]]:
-        """`search`, the result as pairs (name of the row, score)."""
-        state = self._state
-        if type(query) is np.ndarray and query.dtype is _FLOAT32 and query.shape == self._shape and allowed is None:
+        """`search` of `state`, the result as pairs (name of the row, score)."""
+        if (
+            type(query) is np.ndarray
+            and query.dtype is _FLOAT32
+            and query.shape == self._shape
+            and query.flags.carray
+            and allowed is None
+            and type(k) is int
+        ):
             kept = self._kept()
             if kept is not None and kept.state is state and kept.quick and kept.k >= k > 0:
-                ef = ef or EF_SEARCH
-                if ef < k:
-                    ef = k
-                if ef <= kept.ef:
+                width = ef or EF_SEARCH
+                if width < k:
+                    width = k
+                if width <= kept.ef and type(width) is int:
                     # One call, of what was made ready at an earlier one: in a large index most searches pass here.
                     count = search.search_graph(
-                        kept.box, query, k, ef, k + RESCORED + ef // 10, self._metric, kept.unit
+                        kept.box, query, k, width, k + RESCORED + width // 10, self._metric, kept.unit
                     )
                     if count >= 0:
                         return list(zip(names[kept.rows[:count]].tolist(), kept.scores[:count].tolist()))  # noqa: B905
-        else:
-            query = checked_vectors(query, self.dimensions, "query")[0]
-        rows, scores = self._searched(state, query, k, ef, allowed)
+        rows, scores = self._searched(state, self._query(query), k, ef, allowed)
         return list(zip(names[rows].tolist(), scores.tolist(), strict=True))
 
-    def _kept(self) -> _Ready | None:
-        kept: _Ready | None = self._local.__dict__.get("kept")
+    def _query(self, query: ArrayLike) -> Floats:
+        checked = checked_vectors(query, self.dimensions, "query")
+        if len(checked) != 1:
+            raise UsageError(f"{len(checked)} queries at once", "", "search for one, or use search_batch")
+        return one_query(checked)
+
+    def _kept(self) -> Ready | None:
+        kept: Ready | None = self._local.__dict__.get("kept")
         return kept
 
-    def _searched(self, state: _State, query: Floats, k: int, ef: int | None, allowed: Mask | None) -> Found:
-        if k < 1 or state.live == 0:
-            return _NO_ROWS, np.empty(0)
+    def _searched(self, state: State, query: Floats, k: int, ef: int | None, allowed: Mask | None) -> Found:
+        k = min(_number(k, "top_k"), state.live)
+        ef = _number(ef, "ef_search") if ef else EF_SEARCH
+        if k < 1:
+            return NOTHING
         if allowed is not None:
-            return self._filtered(state, query, k, ef, allowed)
-        if state.graph is None or state.live <= EXACT_LIMIT or not execution.is_warm():
+            return self._filtered(state, query, k, ef, _of_length(allowed, len(state.vectors)))
+        if state.live <= EXACT_LIMIT or not self._can_walk(state):
             return self._scanned(state, query, k, None)
         waiting = np.arange(state.linked, len(state.vectors), dtype=np.int64)
-        walked = _found(*self._walk(state, query, k, ef or EF_SEARCH, None))
+        walked = _found(*self._walk(state, query, k, ef, None))
         return merged(walked, self._scanned(state, query, k, waiting), k) if len(waiting) else walked
 
-    def walk(self, query: Floats, k: int = 10, ef: int | None = None) -> Found:
+    def walk(self, query: ArrayLike, k: int = 10, ef: int | None = None) -> Found:
         """What the graph alone finds among the linked rows, whatever their number."""
-        state = self._state
-        query = checked_vectors(query, self.dimensions, "query")[0]
-        if k < 1 or state.graph is None:
-            return _NO_ROWS, np.empty(0)
-        return _found(*self._walk(state, query, k, ef or EF_SEARCH, None))
+        state, wanted = self._state, self._query(query)
+        k = min(k, state.nodes - state.dead_nodes)
+        return NOTHING if k < 1 else _found(*self._walk(state, wanted, k, ef or EF_SEARCH, None))
 
-    def search_exact(self, query: Floats, k: int = 10, allowed: Mask | None = None) -> Found:
+    def search_exact(self, query: ArrayLike, k: int = 10, allowed: Mask | None = None) -> Found:
         """The best `k` live rows, without a miss: in float64, ties by row."""
-        state = self._state
-        if k < 1 or state.live == 0:
-            return _NO_ROWS, np.empty(0)
-        among = None if allowed is None else np.flatnonzero(allowed[: len(state.vectors)] & state.alive)
-        return self._scanned(state, checked_vectors(query, self.dimensions, "query")[0], k, among)
+        return self.exactly(self._state, query, k, allowed)
 
-    def scan(self, query: Floats, k: int = 10, among: Rows | None = None, state: _State | None = None) -> Found:
+    def exactly(self, state: State, query: ArrayLike, k: int, allowed: Mask | None) -> Found:
+        """`search_exact` of `state`."""
+        wanted = self._query(query)
+        k = min(_number(k, "top_k"), state.live)
+        if k < 1:
+            return NOTHING
+        among = None if allowed is None else np.flatnonzero(_of_length(allowed, len(state.vectors)) & state.alive)
+        return self._scanned(state, wanted, k, among)
+
+    def scan(self, query: Floats, k: int = 10, among: Rows | None = None, state: State | None = None) -> Found:
         """`search_exact` by the kernels, whether or not they are compiled. `among`: live rows, distinct."""
         state = state or self._state
+        if not state.in_range:
+            return exact_by_numpy(state, self._metric, query, k, among)
         box, prepared = self._box(state, 1, k, None)
-        rows = _NO_ROWS if among is None else among
+        rows = NO_ROWS if among is None else among
         step = step_of(state.limit, 4)
-        count = scan.scan(box, query, rows, among is None, k, self._metric, step, state.longest)
-        return _found(prepared, _sound(count))
+        count = _sound(scan.scan(box, query, rows, among is None, k, self._metric, step, state.longest))
+        if count == search.OUT_OF_RANGE:
+            return exact_by_numpy(state, self._metric, query, k, among)
+        return _found(prepared, count)
 
-    def _filtered(self, state: _State, query: Floats, k: int, ef: int | None, allowed: Mask) -> Found:
-        allowed = allowed[: len(state.vectors)] & state.alive
+    def _can_walk(self, state: State) -> bool:
+        return state.nodes > state.dead_nodes and state.in_range and execution.is_warm()
+
+    def _filtered(self, state: State, query: Floats, k: int, ef: int, allowed: Mask) -> Found:
+        allowed = allowed & state.alive
         matching = int(np.count_nonzero(allowed))
-        walkable = state.graph is not None and state.linked == len(state.vectors) and execution.is_warm()
-        if matching <= SCAN_LIMIT or not walkable:
+        if matching <= SCAN_LIMIT or state.linked < len(state.vectors) or not self._can_walk(state):
             return self._scanned(state, query, k, np.flatnonzero(allowed))
+        k = min(k, matching)
         share = matching / state.live
-        wider = int((ef or EF_SEARCH) / share)
-        prepared, count = self._walk(state, query, k, min(wider, len(state.vectors)), allowed)
+        wider = min(int(max(ef, k) / share), len(state.vectors))
+        prepared, count = self._walk(state, query, k, wider, allowed)
         # The filter correlates with the vectors where far fewer of the nearest pass it than of all: a walk would miss some.
         if count < k or prepared.result.passed[0] < 0.5 * share * wider:
             return self._scanned(state, query, k, np.flatnonzero(allowed))
         return _found(prepared, count)
 
-    def _walk(self, state: _State, query: Floats, k: int, ef: int, allowed: Mask | None) -> tuple[Prepared, int]:
+    def _walk(self, state: State, query: Floats, k: int, ef: int, allowed: Mask | None) -> tuple[Prepared, int]:
         """A search of the graph; its result stands in what is returned until this thread's next search."""
         ef = max(ef, k)
-        if state.linked_dead:  # tombstones take places among the ef: as many more are kept as make up for them
-            ef = -(-ef * state.linked // max(1, state.linked - state.linked_dead))
+        if state.dead_nodes:  # tombstones take places among the ef: as many more are kept as make up for them
+            ef = -(-ef * state.nodes // (state.nodes - state.dead_nodes))
+        ef = min(ef, max(state.nodes, k))
         box, prepared = self._box(state, ef, k, allowed)
-        unit = self._query_unit(state) if self._metric == search.EUCLIDEAN else 0.0
-        count = search.search_graph(box, query, k, ef, k + RESCORED + ef // 10, self._metric, unit)
-        return prepared, _sound(count)
+        rescored, unit = k + RESCORED + ef // 10, self._query_unit(state)
+        count = _sound(search.search_graph(box, query, k, ef, rescored, self._metric, unit))
+        if (
+            count == search.OUT_OF_RANGE
+        ):  # the product alone depends on a query's length, the order of the rows does not
+            wide = query.astype(np.float64)
+            length = float(np.sqrt(wide @ wide))
+            count = search.search_graph(box, (wide / length).astype(np.float32), k, ef, rescored, self._metric, unit)
+            if self.metric == "dot":
+                prepared.result.scores[:count] *= length
+        return prepared, count
 
-    def _scanned(self, state: _State, query: Floats, k: int, among: Rows | None) -> Found:
+    def _scanned(self, state: State, query: Floats, k: int, among: Rows | None) -> Found:
         if not execution.is_warm():
-            return self._by_numpy(state, query, k, among)
+            return exact_by_numpy(state, self._metric, query, k, among)
         return self.scan(query, k, among, state)
 
-    def _by_numpy(self, state: _State, query: Floats, k: int, among: Rows | None) -> Found:
-        rows = np.flatnonzero(state.alive) if among is None else among[state.alive[among]]
-        wide = query.astype(np.float64)
-        _sound(0 if np.isfinite(wide).all() else -1)
-        length = float(np.sqrt(wide @ wide))
-        scores = np.einsum("ij,j->i", state.vectors[rows], wide, dtype=np.float64)
-        if self.metric == "cosine":
-            scores = scores / length if length > 0 else scores
-        elif self.metric == "euclidean":
-            scores = -np.sqrt(np.maximum(0.0, length * length - 2 * (scores - state.norms[rows])))
-        order = np.lexsort((rows, -scores))[:k]
-        return rows[order], scores[order]
-
-    def _box(self, state: _State, ef: int, k: int, allowed: Mask | None) -> tuple[Any, Prepared]:
+    def _box(self, state: State, ef: int, k: int, allowed: Mask | None) -> tuple[Any, Prepared]:
         """What this thread's searches of `state` read and write, boxed for the kernels; made anew when the state changes."""
         kept = self._kept()
-        if kept is None or kept.state is not state or kept.ef < ef or kept.k < k:
-            ef, k = max(ef, 256), max(k, 64)
+        if (
+            kept is None
+            or kept.state is not state
+            or kept.ef < ef
+            or kept.k < k
+            or kept.compiled != execution.is_compiled()
+        ):
             graph = state.graph or hnsw.empty_graph(state.codes, 4, np.empty(0, dtype=np.int8), self.m)
-            graph = self._on_codes(graph, state)
-            prepared = search.Prepared(
-                graph=graph,
-                scratch=hnsw.new_scratch(graph, ef),
-                vectors=state.vectors,
-                words=state.words if len(state.words) == len(state.vectors) else state.words[:0],
-                norms=state.norms,
-                alive=state.alive,
-                errors=state.errors,
-                bounds=np.empty(len(state.vectors), dtype=np.float32),
-                result=search.new_result(k),
-            )
-            whole = state.linked == len(state.vectors) and state.linked_dead == 0
-            quick = whole and state.live > EXACT_LIMIT and execution.is_warm()
-            kept = self._local.kept = _Ready(
-                state, ef, k, quick, execution.boxed(prepared), prepared, *prepared.result[:2], self._query_unit(state)
+            whole = state.linked == len(state.vectors) and state.dead_nodes == 0
+            quick = whole and state.live > EXACT_LIMIT and self._can_walk(state)
+            kept = self._local.kept = made_ready(
+                state, self._on_codes(graph, state), max(ef, 256), max(k, 64), self._query_unit(state), quick
             )
         if allowed is None:
             return kept.box, kept.prepared
@@ -435,24 +449,9 @@ class VectorIndex:
         return execution.boxed(filtered), filtered
 
 
-@dataclass(frozen=True, slots=True)
-class _Ready:
-    """What one thread's searches of one state need, with room for `ef` and `k`. `quick`: the graph alone answers."""
-
-    state: _State
-    ef: int
-    k: int
-    quick: bool
-    box: Any
-    prepared: Prepared
-    rows: Rows
-    scores: NDArray[np.float64]
-    unit: float
-
-
 def _sound(count: int) -> int:
-    """`count`, unless a kernel says with -1 that the query is not finite."""
-    if count < 0:
+    """`count`, unless a kernel says that the query is not finite."""
+    if count == search.NOT_FINITE:
         raise UsageError("The query holds NaN or infinity", "", "every component must be a finite number")
     return count
 
@@ -461,36 +460,21 @@ def _found(prepared: Prepared, count: int) -> Found:
     return prepared.result.rows[:count].copy(), prepared.result.scores[:count].copy()
 
 
-def merged(one: Found, other: Found, k: int) -> Found:
-    """The best `k` of two results of distinct rows."""
-    rows, scores = np.concatenate([one[0], other[0]]), np.concatenate([one[1], other[1]])
-    order = np.lexsort((rows, -scores))[:k]
-    return rows[order], scores[order]
+def _bias(norms: NDArray[np.float64], unit: float) -> NDArray[np.int32]:
+    """Half the squared lengths in the unit of a graph's distances."""
+    bias: NDArray[np.int32] = np.rint(np.minimum(norms / unit, MOST_BIAS)).astype(np.int32)
+    return bias
 
 
-def unit_rows(vectors: Floats) -> Floats:
-    """Each row at length 1; a zero row stays zero."""
-    lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64))[:, np.newaxis]
-    scaled: Floats = (vectors / np.where(lengths == 0, 1.0, lengths)).astype(np.float32)
-    return scaled
+def _of_length(allowed: Mask, rows: int) -> Mask:
+    """A mask may know of fewer rows than there are by now (they are not allowed), or of more."""
+    if len(allowed) >= rows:
+        return allowed[:rows]
+    return np.concatenate([allowed, np.zeros(rows - len(allowed), dtype=np.bool_)])
 
 
-def half_squares(vectors: Floats) -> NDArray[np.float64]:
-    squares: NDArray[np.float64] = np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64) / 2
-    return squares
-
-
-def lost(vectors: Floats, codes: NDArray[np.uint8], limit: float) -> Floats:
-    """|x - x'| for each row, rounded up; float32 (n,)."""
-    errors = np.empty(len(vectors), dtype=np.float32)
-    for start in range(0, len(vectors), 4096):
-        part = slice(start, start + 4096)
-        gap = vectors[part] - restored(codes[part], limit, 4, vectors.shape[1])
-        errors[part] = np.sqrt(np.einsum("ij,ij->i", gap, gap, dtype=np.float64)) * _LOST
-    return errors
-
-
-def longest_code(vectors: Floats, errors: Floats) -> float:
-    """An upper bound of |x'|: no longer than |x| and what was lost together."""
-    lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64)) + errors
-    return float(lengths.max(initial=0.0)) * _LOST
+def _number(value: object, what: str) -> int:
+    try:
+        return operator.index(value)  # type: ignore[arg-type]
+    except TypeError as error:
+        raise UsageError(f"{what} is {value!r:.40}", "", "pass a whole number") from error

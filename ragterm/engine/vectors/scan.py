@@ -6,7 +6,11 @@ A row x and what its codes stand for, x', differ by a known length |x - x'|; a q
 
 so the product of codes gives each row an upper bound on its score. The k best by codes are scored in full: the worst of them, T, is a
 score that k rows reach. A row whose upper bound lies below T cannot be among the k best; every other is scored in full. No
-assumption about the vectors enters, only time: rows that all lie within the bound of T would all be read.
+assumption about the vectors enters, only time: rows that all lie within the bound of T would all be read. (But that float32 holds
+products of the lengths that occur, see `search.SMALLEST`.)
+
+Euclidean: x.q - |x|^2 / 2 = (|q|^2 - |x - q|^2) / 2 orders as the distance does, and is bounded with x.q. What is scored in full is
+-|x - q|^2 itself.
 """
 
 from __future__ import annotations
@@ -17,8 +21,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ragterm.engine.vectors.execution import Box, entry_kernel, inlined_kernel, summing_kernel
-from ragterm.engine.vectors.kernels import dot_doubles, dot_nibbles, prefetch
-from ragterm.engine.vectors.search import EUCLIDEAN, Prepared, finish, insert_result, length_of, quantise_query
+from ragterm.engine.vectors.kernels import dot_doubles, dot_nibbles, prefetch, squared_distance
+from ragterm.engine.vectors.search import EUCLIDEAN, Prepared, finish, insert_result, length_of, quantise_query, refused
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -34,11 +38,10 @@ AHEAD = 12
 
 @inlined_kernel
 def full_score(prepared: Prepared, metric: int, row: int, query: Floats) -> float:
-    """The score of `row`, summed in float64; for Euclidean x.q - |x|^2 / 2, which orders as the distance does."""
-    score = dot_doubles(prepared.vectors, row, query)
+    """What orders the rows, summed in float64: the product, for Euclidean the negative squared distance."""
     if metric == EUCLIDEAN:
-        score -= prepared.norms[row]
-    return score
+        return -np.float64(squared_distance(prepared.vectors, row, query))
+    return np.float64(dot_doubles(prepared.vectors, row, query))
 
 
 @summing_kernel
@@ -55,8 +58,8 @@ def length_lost(query: Floats, codes: NDArray[np.int8], unit: float) -> float:
 def scan(
     box: Box, query: Floats, among: Rows, everything: bool, k: int, metric: int, step: float, longest: float
 ) -> int:
-    """The `k` live rows with the best scores, exactly, ties by row, in prepared.result; how many there are, -1 for a query that is not
-    finite.
+    """The `k` live rows with the best scores, exactly, ties by row, in prepared.result; how many there are, or NOT_FINITE or
+    OUT_OF_RANGE.
 
     `among` (m,) are the rows to look at, distinct, unless `everything`. `step`: what one unit of a row's code stands for. `longest`:
     the length of the longest x'.
@@ -64,12 +67,12 @@ def scan(
     prepared = box.value
     graph, scratch, result, bounds = prepared.graph, prepared.scratch, prepared.result, prepared.bounds
     length = length_of(query)
-    if not length < np.inf:
-        return -1
+    if refused(length) < 0:
+        return refused(length)
     query_unit = quantise_query(query, scratch, 7.5, 0.0)
     unit = np.float32(step * query_unit)
-    # One unit more: the constant is a whole number.
-    slack = longest * length_lost(query, scratch.query, query_unit) + unit
+    # One unit more: the constant is a whole number. And x' is known to the last bits of float32 only.
+    slack = longest * (length_lost(query, scratch.query, query_unit) + ROUNDING * length) + unit
     count = graph.codes.shape[0] if everything else among.shape[0]
 
     size = 0
@@ -93,6 +96,8 @@ def scan(
     threshold = np.inf
     for i in range(size):
         threshold = min(threshold, full_score(prepared, metric, result.rows[i], query))
+    if metric == EUCLIDEAN:
+        threshold = (threshold + length * length) / 2 - ROUNDING * ROUNDING * (length * length - threshold)
     size = 0
     for i in range(count):
         if bounds[i] >= threshold:

@@ -1,0 +1,165 @@
+"""What a search of a `VectorIndex` reads: one immutable state, what is computed of its rows, and the exact search by numpy alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ragterm.engine.vectors import execution, search
+from ragterm.engine.vectors.codes import restored
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ragterm.engine.vectors.hnsw import Graph
+    from ragterm.engine.vectors.search import Prepared
+
+    Floats = NDArray[np.float32]
+    Rows = NDArray[np.int64]
+    Mask = NDArray[np.bool_]
+    Found = tuple[Rows, NDArray[np.float64]]
+
+NO_ROWS = np.empty(0, dtype=np.int64)
+NOTHING = (NO_ROWS, np.empty(0))
+_LOST = 1 + 1e-6
+_AT_ONCE = 4096
+
+
+@dataclass(frozen=True)
+class State:
+    """Row i is vectors[i]. The arrays may be views of longer ones, whose further rows belong to later states."""
+
+    vectors: Floats  # (n, d); of unit length for cosine
+    alive: Mask  # (n,)
+    codes: NDArray[np.uint8]  # (n, width) of 4 bits
+    words: NDArray[np.int16]  # (n, d) of 16 bits for cosine, or of the first rows only
+    errors: Floats  # (n,) what the codes lost
+    norms: NDArray[np.float64]  # (n,) half the squared length for Euclidean, else (0,)
+    live: int = 0
+    limit: float = 1.0  # of the codes
+    fitted: int = 0  # rows when the limit was taken
+    longest: float = 0.0  # |x| and |x'|, an upper bound
+    graph: Graph | None = None  # of the first `linked` rows; no codes, they are those above
+    linked: int = 0
+    nodes: int = 0  # of the graph: rows that were alive when they were linked
+    dead_nodes: int = 0  # of them removed since
+
+    @property
+    def in_range(self) -> bool:
+        """Whether products with the codes fit in float32."""
+        return self.limit > search.SMALLEST and self.longest < search.LARGEST
+
+    def with_removed(self, rows: Rows) -> State:
+        """The same, these rows tombstones."""
+        alive = self.alive.copy()
+        alive[rows] = False
+        return self.with_alive(alive)
+
+    def with_alive(self, alive: Mask) -> State:
+        dead = 0 if self.graph is None else int(np.count_nonzero((self.graph.levels >= 0) & ~alive[: self.linked]))
+        return replace(self, alive=alive, live=int(np.count_nonzero(alive)), dead_nodes=dead)
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """What one thread's searches of one state need, with room for `ef` and `k`. `quick`: the graph alone answers."""
+
+    state: State
+    ef: int
+    k: int
+    compiled: bool
+    quick: bool
+    box: Any
+    prepared: Prepared
+    rows: Rows
+    scores: NDArray[np.float64]
+    unit: float
+
+
+def made_ready(state: State, graph: Graph, ef: int, k: int, unit: float, quick: bool) -> Ready:
+    """`graph`: that of the state, on its codes."""
+    from ragterm.engine.vectors.hnsw import new_scratch
+
+    # Of a folder the vectors are read-only, in memory they are not: for numba two types, each of which compiles for seconds.
+    vectors = state.vectors.view()
+    vectors.flags.writeable = False
+    prepared = search.Prepared(
+        graph=graph,
+        scratch=new_scratch(graph, ef),
+        vectors=vectors,
+        words=state.words if len(state.words) == len(state.vectors) else state.words[:0],
+        norms=state.norms,
+        alive=state.alive,
+        errors=state.errors,
+        bounds=np.empty(len(state.vectors), dtype=np.float32),
+        result=search.new_result(k),
+    )
+    compiled = execution.is_compiled()
+    return Ready(state, ef, k, compiled, quick, execution.boxed(prepared), prepared, *prepared.result[:2], unit)
+
+
+def exact_by_numpy(state: State, metric: int, query: Floats, k: int, among: Rows | None) -> Found:
+    """The best `k` of the rows `among` (all, for None) that live: in float64, ties by row. Without kernels, and for numbers of any
+    size that float32 has."""
+    wide = query.astype(np.float64)
+    length = float(np.sqrt(wide @ wide))
+    best: Found = NOTHING
+    total = len(state.vectors) if among is None else len(among)
+    for start in range(0, total, _AT_ONCE):
+        stop = min(start + _AT_ONCE, total)
+        part = np.arange(start, stop, dtype=np.int64) if among is None else among[start:stop]
+        part = part[state.alive[part]]
+        rows = state.vectors[part].astype(np.float64)
+        if metric == search.EUCLIDEAN:
+            rows -= wide
+            scores = -np.sqrt(np.einsum("ij,ij->i", rows, rows))
+        else:
+            scores = np.einsum("ij,j->i", rows, wide)
+        best = merged(best, (part, scores), k)
+    if metric == search.COSINE and length > 0:
+        best = best[0], np.clip(best[1] / length, -1.0, 1.0)
+    return best
+
+
+def merged(one: Found, other: Found, k: int) -> Found:
+    """The best `k` of two results of distinct rows."""
+    rows, scores = np.concatenate([one[0], other[0]]), np.concatenate([one[1], other[1]])
+    order = np.lexsort((rows, -scores))[:k]
+    return rows[order], scores[order]
+
+
+def unit_rows(vectors: Floats) -> Floats:
+    """Each row at length 1; a zero row stays zero."""
+    lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64))[:, np.newaxis]
+    scaled: Floats = (vectors / np.where(lengths == 0, 1.0, lengths)).astype(np.float32)
+    return scaled
+
+
+def half_squares(vectors: Floats) -> NDArray[np.float64]:
+    squares: NDArray[np.float64] = np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64) / 2
+    return squares
+
+
+def lost(vectors: Floats, codes: NDArray[np.uint8], limit: float) -> Floats:
+    """|x - x'| for each row, rounded up; float32 (n,). Infinite where it does not fit."""
+    errors = np.empty(len(vectors), dtype=np.float32)
+    for start in range(0, len(vectors), _AT_ONCE):
+        part = slice(start, start + _AT_ONCE)
+        gap = vectors[part] - restored(codes[part], limit, 4, vectors.shape[1])
+        with np.errstate(over="ignore"):
+            errors[part] = np.sqrt(np.einsum("ij,ij->i", gap, gap, dtype=np.float64)) * _LOST
+    return errors
+
+
+def longest_code(vectors: Floats, errors: Floats) -> float:
+    """An upper bound of |x'|: no longer than |x| and what was lost together."""
+    lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64)) + errors
+    return float(lengths.max(initial=0.0)) * _LOST
+
+
+def one_query(checked: Floats) -> Floats:
+    """The only row of `checked` (1, d), as kernels were compiled for: of other arrays (read-only ones) numba compiles anew."""
+    query: Floats = checked[0]
+    return query if query.flags.carray else query.copy()
