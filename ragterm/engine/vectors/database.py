@@ -98,9 +98,13 @@ class VectorDB:
         self._upkeep = Upkeep(index, rows.save)
         self._searches = self._search_nanoseconds = 0
         self._looked = perf_counter_ns()
-        self._mark = rows.begin(index)
-        self._named(range(self._mark.rows))
-        self._follow()
+        try:
+            self._mark = rows.begin(index)
+            self._named(range(self._mark.rows))
+            self._follow()
+        except BaseException:
+            rows.close()
+            raise
         self._upkeep.look()
 
     # -- what is there ------------------------------------------------------------------------------------------------
@@ -298,7 +302,8 @@ class VectorDB:
         return self._upkeep.wait(timeout)
 
     def get_stats(self) -> dict[str, Any]:
-        """What there is: counts, parameters, bytes, mean time of a search in milliseconds, the layers of the graph."""
+        """What there is: counts, parameters, bytes, mean time of a search in milliseconds, the layers of the graph;
+        `note` says what went wrong in the background, "" for nothing."""
         index = self._index
         layers = self._upkeep.layers()
         return {
@@ -318,13 +323,16 @@ class VectorDB:
             "edges": sum(layer["edges"] for layer in layers),
             "linked": index.linked,
             "ready": self.ready,
+            "note": self._upkeep.note,
         }
 
     def close(self) -> None:
         """Stop what runs in the background, write the index, let go of the files."""
         self._upkeep.close()
-        self._rows.save(self._index)
-        self._rows.close()
+        try:
+            self._rows.save(self._index)
+        finally:
+            self._rows.close()
 
     def __enter__(self) -> VectorDB:
         return self
