@@ -56,6 +56,8 @@ EXACT_LIMIT = 10_000
 """Up to this many rows a scan is about as quick as a walk, and never misses."""
 SCAN_LIMIT = 20_000
 """Behind a filter that leaves at most this many rows, they are scanned."""
+MOST_SCANNED = 1000
+"""The kernel puts each row in its place among the best k, one by one: for more than so many sorting is quicker."""
 EF_SEARCH = 96
 RESCORED = 4
 """How many entries more than k are scored in full; and one for every tenth of ef."""
@@ -374,9 +376,9 @@ class VectorIndex:
         return self._scanned(state, wanted, k, among)
 
     def scan(self, query: Floats, k: int = 10, among: Rows | None = None, state: State | None = None) -> Found:
-        """`search_exact` by the kernels, whether or not they are compiled. `among`: live rows, distinct."""
+        """`search_exact` by the kernels, whether or not they are compiled, where they can. `among`: live rows, distinct."""
         state = state or self._state
-        if not state.in_range:
+        if not state.in_range or k > MOST_SCANNED:
             return exact_by_numpy(state, self._metric, query, k, among)
         box, prepared = self._box(state, 1, k, None)
         rows = NO_ROWS if among is None else among
