@@ -26,7 +26,7 @@ from ragterm.engine.vectors.index import VectorIndex
 
 LOOPS = {name: execution.loop_of(getattr(kernels, name)) for name in ("dot_bytes", "dot_rows", "dot_nibbles")}
 LOOPS["insert_sorted"] = kernels.insert_sorted
-ROWS = 2500
+ROWS = 1600
 SHARES = (0.001, 0.01, 0.1, 0.5)
 
 
@@ -47,7 +47,7 @@ def small() -> dict[str, list]:
     """Rows and scores, by metric, dimensions and way of searching."""
     found: dict[str, list] = {}
     for metric in METRICS:
-        for dimensions, rows in ((5, 60), (70, 30)):
+        for dimensions, rows in ((5, 40), (70, 24)):
             index = filled(sample(rows, dimensions), metric, 4, 10)
             index.link()
             index.remove(np.arange(0, rows, 9))
@@ -70,11 +70,11 @@ def exact() -> dict[str, str]:
     results = {}
     for metric in METRICS:
         for name in DATA:
-            vectors, queries = made(name, 1500, 40, 9)
-            index = filled(vectors[:1000], metric)
-            index.add(index.checked(vectors[1000:]))
-            index.remove(np.arange(0, 1500, 11))
-            among = np.random.default_rng(1).random(1500) < 0.3
+            vectors, queries = made(name, 700, 40, 9)
+            index = filled(vectors[:500], metric)
+            index.add(index.checked(vectors[500:]))
+            index.remove(np.arange(0, 700, 11))
+            among = np.random.default_rng(1).random(700) < 0.3
             wrongs = [
                 text
                 for query in queries
@@ -94,7 +94,7 @@ def graphs() -> tuple[dict[str, float], dict[str, list[str]]]:
     recalls: dict[str, float] = {}
     problems: dict[str, list[str]] = {}
     for metric in METRICS:
-        vectors, queries = sample(ROWS, 40), sample(40, 40, 1)
+        vectors, queries = sample(ROWS, 40), sample(25, 40, 1)
 
         def note(case: str, index: VectorIndex, allowed=None, metric=metric, queries=queries) -> None:
             live = index.alive if allowed is None else index.alive & allowed
@@ -160,7 +160,7 @@ def integers() -> list[str]:
     plain = {name: njit(loop) for name, loop in LOOPS.items()}
     rng = np.random.default_rng(0)
     differ = []
-    for turn in range(400):
+    for turn in range(200):
         width = 64 * int(rng.integers(1, 9))
         codes = kernels.aligned((3, width), np.uint8)
         codes[:] = rng.integers(0, 256, codes.shape)

@@ -80,7 +80,7 @@ def test_exact_search_is_that_of_float64(metric, name, either):
 finite = st.floats(width=32, allow_nan=False, allow_infinity=False)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     npst.arrays(np.float32, st.tuples(st.integers(1, 12), st.integers(1, 5)), elements=finite),
     st.data(),
@@ -131,20 +131,20 @@ def test_vectors_on_the_code_grid_far_from_the_query_are_not_lost(kernels):
 # -- the graph --------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("metric", "share"), [("cosine", 0.5), ("dot", 0.3), ("euclidean", 0.1), ("euclidean", 0.5)])
+@pytest.mark.parametrize(("metric", "share"), [("cosine", 0.5), ("dot", 0.3), ("euclidean", 0.1)])
 def test_the_graph_finds_what_is_near_whatever_was_removed(metric, share, walks):
-    vectors, queries = sample(150), sample(15, seed=1)
-    index = filled(vectors, metric, ef_construction=25)
+    vectors, queries = sample(110), sample(10, seed=1)
+    index = filled(vectors, metric, ef_construction=20)
     index.link()
     assert index.graph is not None and check_graph(index.graph) == []
     assert mean_recall(index, metric, queries) >= 0.95
-    gone = np.random.default_rng(2).permutation(150)[: int(150 * share)]
+    gone = np.random.default_rng(2).permutation(110)[: int(110 * share)]
     index.remove(gone)
     assert mean_recall(index, metric, queries) >= 0.95
     assert index.needs_rebuild == (share > 0.25)
     index.link()
     assert check_graph(index.graph) == []
-    assert (index.linked, index.waiting, index.needs_rebuild) == (150, 0, False)
+    assert (index.linked, index.waiting, index.needs_rebuild) == (110, 0, False)
     assert mean_recall(index, metric, queries) >= 0.95
     if share > 0.25:
         assert index.graph.levels[gone].max() == -1  # started over without them
@@ -163,10 +163,10 @@ def test_replacing_every_vector(metric, walks):
     assert mean_recall(index, metric, queries) >= 0.95
 
 
-@pytest.mark.parametrize("dimensions", [3, 64, 65, 130, 200])
+@pytest.mark.parametrize("dimensions", [3, 64, 130])
 def test_the_same_seed_gives_the_same_graph_by_any_number_of_threads(dimensions, kernels):
-    """130 and 200: of a graph of bytes, walked on nibbles, the last block is half as wide."""
-    vectors = sample(80, dimensions)
+    """64 and 130: of a graph of bytes, walked on nibbles, the last block is half as wide."""
+    vectors = sample(60, dimensions)
     graphs = []
     for threads in (1, 2, 3):
         index = filled(vectors, "euclidean", ef_construction=20)
@@ -202,8 +202,8 @@ def test_what_lies_behind_the_codes_of_a_query_is_zero(dimensions, kernels, monk
 
 @pytest.mark.parametrize("metric", METRICS)
 def test_linking_in_steps(metric, walks):
-    vectors, queries = sample(130), sample(10, seed=1)
-    index = filled(vectors[:80], metric, ef_construction=25)
+    vectors, queries = sample(130), sample(6, seed=1)
+    index = filled(vectors[:80], metric, ef_construction=15)
     index.link()
     first = index.graph
     for start, stop in ((80, 81), (81, 130)):
@@ -264,7 +264,7 @@ def test_an_index_whose_nodes_are_all_dead(walks, monkeypatch):
 
 def test_removed_and_added_while_a_link_runs(walks):
     vectors = sample(180)
-    index = filled(vectors[:100])
+    index = filled(vectors[:100], ef_construction=15)
 
     def progress(done, total):
         if done == total:
@@ -311,10 +311,10 @@ def test_one_far_row_does_not_become_everyones_neighbour(walks):
 
 @pytest.mark.parametrize("metric", METRICS)
 def test_scores_of_the_graph_are_within_a_thousandth(metric, walks):
-    for vectors in (sample(100, 16), 1000 + sample(100, 16)):
-        index = filled(vectors, metric)
+    for vectors in (sample(50, 16), 1000 + sample(50, 16)):
+        index = filled(vectors, metric, ef_construction=10)
         index.link()
-        for query in (*sample(5, 16, seed=1), *vectors[:10]):
+        for query in (*sample(3, 16, seed=1), *vectors[:4]):
             rows, scores = index.search(query, 5)
             truth = true_scores(metric, vectors, query)[rows]
             assert np.abs(scores - truth).max() <= 1e-3 * (1 if metric == "cosine" else max(1, np.abs(truth).max()))
@@ -338,16 +338,16 @@ def test_euclidean_distances_keep_their_digits_far_from_the_origin(walks):
 @pytest.mark.parametrize("metric", METRICS)
 def test_filters(metric, walks, monkeypatch):
     monkeypatch.setattr(indexing, "SCAN_LIMIT", 3)
-    vectors, queries = sample(150), sample(6, seed=1)
-    index = filled(vectors, metric, ef_construction=25)
+    vectors, queries = sample(100), sample(4, seed=1)
+    index = filled(vectors, metric, ef_construction=20)
     index.link()
-    index.remove(np.arange(0, 150, 26))
-    for order in (np.argsort(vectors[:, 0]), np.random.default_rng(1).permutation(150)):
+    index.remove(np.arange(0, 100, 26))
+    for order in (np.argsort(vectors[:, 0]), np.random.default_rng(1).permutation(100)):
         for share in (0.03, 0.1, 0.5, 1):
-            allowed = np.zeros(150, dtype=bool)
-            allowed[order[: int(150 * share)]] = True
+            allowed = np.zeros(100, dtype=bool)
+            allowed[order[: int(100 * share)]] = True
             assert mean_recall(index, metric, queries, allowed=allowed) >= 0.99
-    assert index.search(queries[0], 10, None, np.zeros(150, dtype=bool))[0].tolist() == []
+    assert index.search(queries[0], 10, None, np.zeros(100, dtype=bool))[0].tolist() == []
 
 
 @pytest.mark.parametrize("linked", [False, True])
@@ -483,13 +483,13 @@ def test_what_was_handed_out_stays_as_it_was(kernels):
 
 def test_room_grows_by_half_and_is_counted():
     index = VectorIndex(32)
-    for i in range(3000):
+    for i in range(1500):
         index.add(index.checked(sample(1, 32, seed=i)))
-    held = 3000 * (4 * 32 + 64 + 2 * 32 + 4 + 1)
+    held = 1500 * (4 * 32 + 64 + 2 * 32 + 4 + 1)
     assert held <= index.memory_bytes <= 1.5 * held
     rooms = [index._vectors, index._codes, index._words, index._errors]
     assert (
-        index.memory_bytes == sum(room._room.nbytes for room in rooms) + 3000
+        index.memory_bytes == sum(room._room.nbytes for room in rooms) + 1500
     )  # what is free in them too, and who lives
 
 

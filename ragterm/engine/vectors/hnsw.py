@@ -117,10 +117,9 @@ def take_over(graph: Graph, old: Graph) -> None:
 def new_scratch(graph: Graph, ef: int, log_rows: int = 0) -> Scratch:
     """Scratch for searches of at most `ef` on `graph`."""
     nodes, width = len(graph.codes), graph.links.shape[1]
-    dimensions = graph.codes.shape[1] * 8 // graph.bits
     return Scratch(
-        # Whole blocks of the shorter codes: a graph of bytes may be walked on its nibbles, whose blocks hold twice as many.
-        query=aligned(-(-dimensions // (2 * BLOCK)) * 2 * BLOCK, np.int8, 0),
+        # In whole blocks of the shorter codes: a graph of bytes may be walked on its nibbles, whose blocks hold twice as many.
+        query=aligned(-(-8 * graph.codes.shape[1] // (2 * BLOCK * graph.bits)) * 2 * BLOCK, np.int8, 0),
         constant=np.zeros(1, dtype=np.int64),
         pool=aligned(whole_blocks(max(ef, 1)), np.int64, FURTHEST),
         seen=np.zeros((nodes + 63) // 64, dtype=np.int64),
