@@ -15,11 +15,11 @@ scanned, exactly; in large ones new rows are linked into the graph in the backgr
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter_ns
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
@@ -30,12 +30,14 @@ from ragterm.engine.vectors.flat import checked_vectors
 from ragterm.engine.vectors.index import Metric, VectorIndex
 from ragterm.engine.vectors.kept import FolderRows, MemoryRows
 from ragterm.engine.vectors.upkeep import Upkeep
+from ragterm.engine.vectors.views import layer_map_of
 
 if TYPE_CHECKING:
     from types import TracebackType
 
     from numpy.typing import ArrayLike, NDArray
 
+    from ragterm.engine.types.graphs import LayerMap
     from ragterm.engine.vectors.metadata import Json, Metadata
     from ragterm.engine.vectors.upkeep import Progress
 
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
     Hits = list[tuple[str, float]]
 
 _COPIED_AT_ONCE = 8192
+Profile = Literal["fast", "compact"]
 LOOK_SECONDS = 1.0
 """A search notices what other processes wrote no later than this after the one before."""
 
@@ -66,16 +69,24 @@ class VectorDB:
         dimensions: int,
         metric: Metric = "cosine",
         *,
+        profile: Profile = "fast",
         m: int = 16,
         ef_construction: int = 200,
         seed: int = 1,
         path: Path | str | None = None,
     ) -> None:
-        """A new, empty database: in memory, or in the folder `path`. Raises StoreError where there is one already."""
+        """A new, empty database: in memory, or in the folder `path`. Raises StoreError where there is one already. `profile` "compact"
+        keeps a third of the bytes of "fast" in memory, leaves the vectors on the disk, and so needs a path."""
         if metric not in get_args(Metric):
             raise UsageError(f"Unknown metric {metric!r}", "", f"choose one of: {', '.join(get_args(Metric))}")
-        index = VectorIndex(dimensions, metric, m, ef_construction, seed)
-        parameters = {"metric": metric, "m": m, "ef_construction": ef_construction, "seed": seed}
+        if profile not in get_args(Profile):
+            raise UsageError(f"Unknown profile {profile!r}", "", f"choose one of: {', '.join(get_args(Profile))}")
+        if profile == "compact" and path is None:
+            raise UsageError(
+                "The profile compact needs a path", "it leaves the vectors on the disk", "pass path=FOLDER"
+            )
+        index = VectorIndex(dimensions, metric, m, ef_construction, seed, profile == "compact")
+        parameters = {"metric": metric, "profile": profile, "m": m, "ef_construction": ef_construction, "seed": seed}
         rows = MemoryRows(parameters) if path is None else FolderRows.create(Path(path), dimensions, parameters)
         self._begin(index, rows)
 
@@ -85,7 +96,9 @@ class VectorDB:
         or missing is made anew."""
         rows = FolderRows.open(Path(path))
         of: Any = rows.items.parameters
-        index = VectorIndex(rows.dimensions, of["metric"], of["m"], of["ef_construction"], of["seed"])
+        index = VectorIndex(
+            rows.dimensions, of["metric"], of["m"], of["ef_construction"], of["seed"], of["profile"] == "compact"
+        )
         database = cls.__new__(cls)
         database._begin(index, rows)
         return database
@@ -128,6 +141,22 @@ class VectorDB:
         """Raises NotFoundError."""
         row = self._row(doc_id)
         return Item(doc_id, self._index.vectors[row].copy(), self._items.metadata_of(row))
+
+    def items(self) -> Iterator[Item]:
+        """All of them, in the order of `ids`."""
+        vectors, rows = self._index.vectors, np.flatnonzero(self._index.alive)
+        for start in range(0, len(rows), _COPIED_AT_ONCE):
+            part = rows[start : start + _COPIED_AT_ONCE].tolist()
+            for row, name in zip(part, self._items.ids_of(part), strict=True):
+                yield Item(name, vectors[row].copy(), self._items.metadata_of(row))
+
+    def layer_map(self, level: int, max_nodes: int = 2000) -> LayerMap:
+        """The nodes of a layer of the graph on the plane, at most `max_nodes`; empty for a layer that is not there. A node's key is for
+        `id_of`."""
+        return layer_map_of(self._index, level, max_nodes)
+
+    def id_of(self, key: int) -> str:
+        return self._items.ids_of([key])[0]
 
     # -- changing -----------------------------------------------------------------------------------------------------
 
@@ -216,14 +245,21 @@ class VectorDB:
     # -- searching ----------------------------------------------------------------------------------------------------
 
     def search(
-        self, query: ArrayLike, top_k: int = 10, filter: Filter | None = None, ef_search: int | None = None
+        self,
+        query: ArrayLike,
+        top_k: int = 10,
+        filter: Filter | None = None,
+        ef_search: int | None = None,
+        exact: bool = False,
     ) -> Hits:
         """(id, score), best first; fewer than `top_k` where fewer match. `ef_search`: candidates that the graph
-        keeps; below top_k it is raised to that."""
+        keeps; below top_k it is raised to that. `exact`: as `search_exact`."""
         started = perf_counter_ns()
         if started - self._looked > LOOK_SECONDS * 1e9:
             self._look()
         allowed = None if filter is None else self._matching(filter)
+        if exact:
+            return self.search_exact(query, top_k, filter)
         hits = self._index.hits(query, top_k, ef_search, allowed, self._names)  # type: ignore[arg-type]
         self._searches += 1
         self._search_nanoseconds += perf_counter_ns() - started
@@ -295,6 +331,7 @@ class VectorDB:
             "deleted": index.deleted,
             "dimensions": index.dimensions,
             "metric": index.metric,
+            "profile": "compact" if index.compact else "fast",
             "m": index.m,
             "ef_construction": index.ef_construction,
             "seed": index.seed,

@@ -18,7 +18,7 @@ import numpy as np
 
 from ragterm.engine.types.errors import UsageError
 from ragterm.engine.vectors import execution, hnsw, scan, search
-from ragterm.engine.vectors.codes import DEVIATIONS, code_limit, quantise, restored, row_width, step_of, words_of
+from ragterm.engine.vectors.codes import UP, Scale, lost, planes_of, quantise, row_width, scale_for, step_of, words_of
 from ragterm.engine.vectors.construction import insert_nodes, insertion_order
 from ragterm.engine.vectors.flat import checked_vectors
 from ragterm.engine.vectors.growing import Growing
@@ -42,12 +42,11 @@ EXACT_LIMIT = 10_000
 SCAN_LIMIT = 20_000
 """Behind a filter that leaves at most this many rows, they are scanned."""
 EF_SEARCH = 96
-RESCORED = 4
-"""How many entries more than k are scored in full; and one for every tenth of ef."""
+RESCORED, RESCORED_PART, RESCORED_COMPACT_PART = 4, 10, 3
+"""How many entries more than k are scored in full, and one for every so many of ef: more where the walk goes by coarser codes."""
 REBUILD_DELETED_SHARE = 0.25
 REFIT_GROWTH = 2.0
 """When the rows have grown by this factor, the scale of the codes is taken anew."""
-_LOST = 1 + 1e-6
 _AT_ONCE = 65_536
 _FLOAT32 = np.dtype(np.float32)
 _NO_ROWS = np.empty(0, dtype=np.int64)
@@ -60,11 +59,12 @@ class _State:
     vectors: Floats  # (n, d); of unit length for cosine
     alive: Mask  # (n,)
     codes: NDArray[np.uint8]  # (n, width) of 4 bits
+    lower: NDArray[np.uint8]  # (n, width) compact: the lower 4 bits of codes of 8; else (0, width)
     words: NDArray[np.int16]  # (n, d) of 16 bits for cosine, or of the first rows only
     errors: Floats  # (n,) what the codes lost
     norms: NDArray[np.float64]  # (n,) half the squared length for Euclidean, else (0,)
     live: int = 0
-    limit: float = 1.0  # of the codes
+    scale: Scale = Scale(1.0, 7.5, 1.0)  # noqa: RUF009
     fitted: int = 0  # rows when the limit was taken
     longest: float = 0.0  # |x'|, an upper bound
     graph: hnsw.Graph | None = None  # of the first `linked` rows; no codes, they are those above
@@ -77,7 +77,13 @@ class VectorIndex:
     Raises UsageError for NaN, infinity and another dimension; nothing is changed then."""
 
     def __init__(
-        self, dimensions: int, metric: Metric = "cosine", m: int = 16, ef_construction: int = 200, seed: int = 1
+        self,
+        dimensions: int,
+        metric: Metric = "cosine",
+        m: int = 16,
+        ef_construction: int = 200,
+        seed: int = 1,
+        compact: bool = False,
     ) -> None:
         if metric not in METRICS:
             raise UsageError(f"Unknown metric {metric!r}", "", f"choose one of: {', '.join(METRICS)}")
@@ -86,7 +92,7 @@ class VectorIndex:
         if m < 2 or ef_construction < 1:
             raise UsageError(f"M = {m}, efConstruction = {ef_construction}", "", "M is at least 2, efConstruction 1")
         self.dimensions, self.metric = dimensions, metric
-        self.m, self.ef_construction, self.seed = m, ef_construction, seed
+        self.m, self.ef_construction, self.seed, self.compact = m, ef_construction, seed, compact
         self._metric = METRICS[metric]
         self._shape = (dimensions,)
         self._changing = threading.RLock()
@@ -94,6 +100,7 @@ class VectorIndex:
         self._local = threading.local()
         self._vectors = Growing((dimensions,), np.float32)
         self._codes = Growing((row_width(dimensions, 4),), np.uint8)
+        self._lower = Growing((row_width(dimensions, 4),), np.uint8)
         self._words = Growing((dimensions,), np.int16)
         self._errors = Growing((), np.float32)
         self._norms = Growing((), np.float64)
@@ -101,6 +108,7 @@ class VectorIndex:
             vectors=self._vectors.append(np.empty((0, dimensions), dtype=np.float32)),
             alive=np.empty(0, dtype=np.bool_),
             codes=self._codes.append(np.empty((0, row_width(dimensions, 4)), dtype=np.uint8)),
+            lower=self._lower.append(np.empty((0, row_width(dimensions, 4)), dtype=np.uint8)),
             words=self._words.append(np.empty((0, dimensions), dtype=np.int16)),
             errors=self._errors.append(np.empty(0, dtype=np.float32)),
             norms=self._norms.append(np.empty(0, dtype=np.float64)),
@@ -137,9 +145,10 @@ class VectorIndex:
 
     @property
     def memory_bytes(self) -> int:
-        """Of all arrays, the vectors included."""
+        """Of all arrays; a compact index leaves the vectors on the disk."""
         state = self._state
-        arrays = [state.vectors, state.alive, state.codes, state.words, state.errors, state.norms]
+        arrays: list[NDArray[Any]] = [] if self.compact else [state.vectors]
+        arrays += [state.alive, state.codes, state.lower, state.words, state.errors, state.norms]
         graph = [] if state.graph is None else [a for a in state.graph if isinstance(a, np.ndarray)]
         return sum(array.nbytes for array in arrays + graph)
 
@@ -173,21 +182,25 @@ class VectorIndex:
             everything = self._vectors.append(vectors) if stored is None else stored[:last]
             if self.metric == "euclidean":
                 state = replace(state, norms=self._norms.append(half_squares(vectors)))
-            elif self.metric == "cosine" and len(state.words) == first:
+            elif self.metric == "cosine" and len(state.words) == first and not self.compact:
                 state = replace(state, words=self._words.append(words_of(vectors)))
             if last > REFIT_GROWTH * state.fitted:  # a new scale makes new codes of all rows; links stay as they are
-                limit = code_limit(everything, 4)
-                codes = self._codes.begin_with(quantise(everything, limit, 4))
-                errors = self._errors.begin_with(lost(everything, codes, limit))
-                state = replace(state, limit=limit, fitted=last, longest=longest_code(everything, errors))
+                scale = scale_for(everything, self.compact)
+                upper, lower = planes_of(everything, scale, self.compact)
+                codes, lower = self._codes.begin_with(upper), self._lower.begin_with(lower)
+                errors = self._errors.begin_with(lost(everything, upper, scale))
+                state = replace(state, scale=scale, fitted=last, longest=longest_code(everything, errors))
             else:
-                added = quantise(vectors, state.limit, 4)
-                gone = lost(vectors, added, state.limit)
-                codes, errors = self._codes.append(added), self._errors.append(gone)
+                upper, lower = planes_of(vectors, state.scale, self.compact)
+                gone = lost(vectors, upper, state.scale)
+                codes, lower = self._codes.append(upper), self._lower.append(lower)
+                errors = self._errors.append(gone)
                 state = replace(state, longest=max(state.longest, longest_code(vectors, gone)))
             alive = np.concatenate([state.alive, np.ones(len(vectors), dtype=np.bool_)])
             live = state.live + len(vectors)
-            self._state = replace(state, vectors=everything, alive=alive, codes=codes, errors=errors, live=live)
+            self._state = replace(
+                state, vectors=everything, alive=alive, codes=codes, lower=lower, errors=errors, live=live
+            )
             return first
 
     def remove(self, rows: Rows) -> None:
@@ -205,7 +218,7 @@ class VectorIndex:
         """What is worth keeping in a file."""
         state = self._state
         return IndexSnapshot(
-            state.codes, state.errors, state.limit, state.fitted, state.longest, state.graph, state.linked
+            state.codes, state.lower, state.errors, state.scale, state.fitted, state.longest, state.graph, state.linked
         )
 
     def take(self, kept: IndexSnapshot, stored: Floats, alive: Mask) -> None:
@@ -216,13 +229,14 @@ class VectorIndex:
                 vectors=stored[:rows],
                 alive=alive[:rows].copy(),
                 codes=self._codes.begin_with(kept.codes),
+                lower=self._lower.begin_with(kept.lower),
                 words=self._state.words,
                 errors=self._errors.begin_with(kept.errors),
                 norms=self._norms.append(half_squares(stored[:rows]))
                 if self.metric == "euclidean"
                 else self._state.norms,
                 live=int(np.count_nonzero(alive[:rows])),
-                limit=kept.limit,
+                scale=kept.scale,
                 fitted=kept.fitted,
                 longest=kept.longest,
                 graph=kept.graph,
@@ -237,7 +251,7 @@ class VectorIndex:
 
     def shorten(self) -> None:
         """Make what 16 bits hold of all rows, where it is not there yet: a walk then reads half as much."""
-        if self.metric != "cosine":
+        if self.metric != "cosine" or self.compact:
             return
         with self._changing:
             state = self._state
@@ -278,15 +292,15 @@ class VectorIndex:
         """The same links, to be walked on codes of 4 bits."""
         bias = graph.bias[:0]
         if self.metric == "euclidean":
-            bias = np.rint(state.norms / (step_of(state.limit, 4) * self._query_unit(state))).astype(np.int32)
+            bias = np.rint(state.norms / (state.scale.step * self._query_unit(state))).astype(np.int32)
         return graph._replace(codes=state.codes, bits=4, sums=graph.sums[:0], bias=bias)
 
     def _query_unit(self, state: _State) -> float:
         """What one unit of a query's codes stands for in a walk; 0: each query its own."""
-        return step_of(state.limit * DEVIATIONS[8] / DEVIATIONS[4], 8) if self.metric == "euclidean" else 0.0
+        return step_of(state.scale.wide, 8) if self.metric == "euclidean" else 0.0
 
     def _byte_graph(self, state: _State, levels: NDArray[np.int8]) -> hnsw.Graph:
-        limit = state.limit * DEVIATIONS[8] / DEVIATIONS[4]
+        limit = state.scale.wide
         codes = quantise(state.vectors, limit, 8)
         bias = None
         if self.metric == "euclidean":
@@ -315,7 +329,7 @@ class VectorIndex:
                 if ef <= kept.ef:
                     # One call, of what was made ready at an earlier one: in a large index most searches pass here.
                     count = search.search_graph(
-                        kept.box, query, k, ef, k + RESCORED + ef // 10, self._metric, kept.unit
+                        kept.box, query, k, ef, k + RESCORED + ef // kept.part, self._metric, kept.unit, kept.step
                     )
                     if count >= 0:
                         return list(zip(names[kept.rows[:count]].tolist(), kept.scores[:count].tolist()))  # noqa: B905
@@ -360,8 +374,7 @@ class VectorIndex:
         state = state or self._state
         box, prepared = self._box(state, 1, k, None)
         rows = _NO_ROWS if among is None else among
-        step = step_of(state.limit, 4)
-        count = scan.scan(box, query, rows, among is None, k, self._metric, step, state.longest)
+        count = scan.scan(box, query, rows, among is None, k, self._metric, state.scale.step, state.longest)
         return _found(prepared, _sound(count))
 
     def _filtered(self, state: _State, query: Floats, k: int, ef: int | None, allowed: Mask) -> Found:
@@ -385,7 +398,9 @@ class VectorIndex:
             ef = -(-ef * state.linked // max(1, state.linked - state.linked_dead))
         box, prepared = self._box(state, ef, k, allowed)
         unit = self._query_unit(state) if self._metric == search.EUCLIDEAN else 0.0
-        count = search.search_graph(box, query, k, ef, k + RESCORED + ef // 10, self._metric, unit)
+        rescored = k + RESCORED + ef // (RESCORED_COMPACT_PART if self.compact else RESCORED_PART)
+        step = step_of(state.scale.wide, 8)
+        count = search.search_graph(box, query, k, ef, rescored, self._metric, unit, step)
         return prepared, _sound(count)
 
     def _scanned(self, state: _State, query: Floats, k: int, among: Rows | None) -> Found:
@@ -417,6 +432,8 @@ class VectorIndex:
                 graph=graph,
                 scratch=hnsw.new_scratch(graph, ef),
                 vectors=state.vectors,
+                lower=state.lower,
+                zero=state.scale.zero,
                 words=state.words if len(state.words) == len(state.vectors) else state.words[:0],
                 norms=state.norms,
                 alive=state.alive,
@@ -427,7 +444,16 @@ class VectorIndex:
             whole = state.linked == len(state.vectors) and state.linked_dead == 0
             quick = whole and state.live > EXACT_LIMIT and execution.is_warm()
             kept = self._local.kept = _Ready(
-                state, ef, k, quick, execution.boxed(prepared), prepared, *prepared.result[:2], self._query_unit(state)
+                state,
+                ef,
+                k,
+                quick,
+                execution.boxed(prepared),
+                prepared,
+                *prepared.result[:2],
+                self._query_unit(state),
+                step_of(state.scale.wide, 8),
+                RESCORED_COMPACT_PART if self.compact else RESCORED_PART,
             )
         if allowed is None:
             return kept.box, kept.prepared
@@ -448,6 +474,8 @@ class _Ready:
     rows: Rows
     scores: NDArray[np.float64]
     unit: float
+    step: float
+    part: int
 
 
 def _sound(count: int) -> int:
@@ -480,17 +508,7 @@ def half_squares(vectors: Floats) -> NDArray[np.float64]:
     return squares
 
 
-def lost(vectors: Floats, codes: NDArray[np.uint8], limit: float) -> Floats:
-    """|x - x'| for each row, rounded up; float32 (n,)."""
-    errors = np.empty(len(vectors), dtype=np.float32)
-    for start in range(0, len(vectors), 4096):
-        part = slice(start, start + 4096)
-        gap = vectors[part] - restored(codes[part], limit, 4, vectors.shape[1])
-        errors[part] = np.sqrt(np.einsum("ij,ij->i", gap, gap, dtype=np.float64)) * _LOST
-    return errors
-
-
 def longest_code(vectors: Floats, errors: Floats) -> float:
     """An upper bound of |x'|: no longer than |x| and what was lost together."""
     lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64)) + errors
-    return float(lengths.max(initial=0.0)) * _LOST
+    return float(lengths.max(initial=0.0)) * UP

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ragterm.engine.vectors import hnsw
+from ragterm.engine.vectors.codes import Scale
 from ragterm.engine.vectors.kernels import aligned
 from ragterm.engine.vectors.snapshot import SnapshotError, read_snapshot, write_snapshot
 
@@ -29,8 +30,9 @@ class IndexSnapshot:
     """Codes of 4 bits of the first rows, and the graph of the first `linked` of them."""
 
     codes: NDArray[np.uint8]  # (n, width)
+    lower: NDArray[np.uint8]  # (n, width), or (0, width)
     errors: NDArray[np.float32]  # (n,)
-    limit: float
+    scale: Scale
     fitted: int
     longest: float
     graph: hnsw.Graph | None  # without codes
@@ -42,13 +44,13 @@ def write(folder: Path, lineage: str, parameters: Mapping[str, Any], kept: Index
     values = {
         "lineage": lineage,
         "parameters": dict(parameters),
-        "limit": kept.limit,
+        "scale": list(kept.scale),
         "fitted": kept.fitted,
         "longest": kept.longest,
         "linked": kept.linked if graph is not None else 0,
         "top": [] if graph is None else [int(x) for x in graph.top],
     }
-    sections: dict[str, NDArray[Any]] = {"codes": kept.codes, "errors": kept.errors}
+    sections: dict[str, NDArray[Any]] = {"codes": kept.codes, "lower": kept.lower, "errors": kept.errors}
     if graph is not None:
         sections |= {"levels": graph.levels, "links": graph.links, "upper_row": graph.upper_row}
     write_snapshot(folder / FILE, KIND, values, sections)
@@ -75,8 +77,9 @@ def read(folder: Path, lineage: str, parameters: Mapping[str, Any], rows: int) -
         )
     return IndexSnapshot(
         codes=arrays["codes"],
+        lower=arrays["lower"],
         errors=arrays["errors"],
-        limit=values["limit"],
+        scale=Scale(*values["scale"]),
         fitted=values["fitted"],
         longest=values["longest"],
         graph=graph,

@@ -66,7 +66,7 @@ def scan(
     length = length_of(query)
     if not length < np.inf:
         return -1
-    query_unit = quantise_query(query, scratch, 7.5, 0.0)
+    query_unit = quantise_query(query, scratch, prepared.zero, 0.0)
     unit = np.float32(step * query_unit)
     # One unit more: the constant is a whole number.
     slack = longest * length_lost(query, scratch.query, query_unit) + unit
