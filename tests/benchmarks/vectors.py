@@ -11,12 +11,14 @@ Set NUMBA_CPU_NAME=haswell to measure the plain loops.
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 
 for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(name, "1")
 
 import math
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -57,9 +59,9 @@ def nearest(base: np.ndarray, queries: np.ndarray, k: int = K) -> list[list[int]
     return out
 
 
-def database(base: np.ndarray) -> tuple[VectorDB, float]:
+def database(base: np.ndarray, profile: str, folder: Path | None) -> tuple[VectorDB, float]:
     """A database linked on one thread, and the thread time that took."""
-    db = VectorDB(base.shape[1])
+    db = VectorDB(base.shape[1], profile=profile, path=folder)  # type: ignore[arg-type]
     db.insert_batch([f"doc_{i}" for i in range(len(base))], base)
     started = time.thread_time()
     db._index.link(threads=1)
@@ -83,9 +85,11 @@ def contenders(
 
 
 def search_part(
-    db: VectorDB, base: np.ndarray, queries: np.ndarray, truth: list[list[int]], passes: int, peers: bool
+    db: VectorDB, base: np.ndarray, queries: np.ndarray, truth: list[list[int]], passes: int, peers: bool, only: str
 ) -> None:
-    grid = list(contenders(db, base, peers))
+    grid = [
+        c for c in contenders(db, base, peers) if c[0] == "ragterm" or any(part in c[0] for part in only.split(","))
+    ]
     recall: dict[tuple[str, int], float] = {}
     best: dict[tuple[str, int], float] = {}
     for turn in range(passes):
@@ -119,6 +123,15 @@ def search_part(
         known = [at[e][i] for e in others if at[e][i]]
         if known and at["ragterm"][i]:
             print(f"  the best peer at {wanted}: {min(known) / at['ragterm'][i]:.2f} times our time")
+
+
+def anonymous_bytes() -> int:
+    """This process's memory that is not a file's; 0 where the system does not tell."""
+    try:
+        lines = Path("/proc/self/smaps_rollup").read_text().splitlines()
+    except OSError:
+        return 0
+    return next(int(line.split()[1]) for line in lines if line.startswith("Anonymous:")) * 1024
 
 
 def read_off(points: list[tuple[float, float]], wanted: float) -> float | None:
@@ -218,6 +231,8 @@ if __name__ == "__main__":
     parser.add_argument("--passes", type=int, default=4)
     parser.add_argument("--parts", default="search,build,exact,filter")
     parser.add_argument("--peers", action="store_true", help="hnswlib, faiss, usearch, and what else is installed")
+    parser.add_argument("--engines", default="", help="only engines whose name contains one of these, comma between")
+    parser.add_argument("--profile", default="fast", choices=["fast", "compact"])
     parser.add_argument("--data", type=Path, default=None, help="folder with base.npy and queries.npy")
     chosen = parser.parse_args()
     base, queries = vector_data.load(100_000, 1000, chosen.data)
@@ -227,11 +242,17 @@ if __name__ == "__main__":
     truth = nearest(base, queries)
     parts = chosen.parts.split(",")
     if {"search", "exact"} & set(parts):
-        db, _ = database(base)
+        folder = Path(tempfile.mkdtemp()) / "db" if chosen.profile == "compact" else None
+        before = anonymous_bytes()
+        db, _ = database(base, chosen.profile, folder)
+        db.search(queries[0], K)
+        gc.collect()
+        grown = anonymous_bytes() - before
+        print(f"  the process grew by {grown / len(base):,.0f} bytes a vector (memory that is no file's)")
         stats = db.get_stats()
         print(f"  {stats['memory_bytes'] / len(base):,.0f} bytes a vector in memory, float32 originals included")
         if "search" in parts:
-            search_part(db, base, queries, truth, chosen.passes, chosen.peers)
+            search_part(db, base, queries, truth, chosen.passes, chosen.peers, chosen.engines)
         if "exact" in parts:
             exact_part(db, base, queries, truth)
         db.close()

@@ -106,7 +106,6 @@ class VectorDB:
     def _begin(self, index: VectorIndex, rows: MemoryRows | FolderRows) -> None:
         self._index, self._rows, self._items = index, rows, rows.items
         self._columns: MetadataColumns | None = None
-        self._names = np.empty(0, dtype=object)
         self._changing = threading.RLock()
         self._upkeep = Upkeep(index, rows.save)
         self._searches = self._search_nanoseconds = 0
@@ -228,13 +227,13 @@ class VectorDB:
             self._mark = changes.mark
 
     def _named(self, rows: range) -> None:
-        """`_names` is read without a lock: it is replaced, or written only behind what any row number reaches yet."""
-        names = self._names
+        """The names are read without a lock: they are replaced, or written only behind what any row number reaches yet."""
+        names = self._index.names
         if rows.stop > len(names):
             names = np.empty(rows.stop + rows.stop // 2, dtype=object)
-            names[: rows.start] = self._names[: rows.start]
+            names[: rows.start] = self._index.names[: rows.start]
         names[rows.start : rows.stop] = self._items.ids_of(rows)
-        self._names = names
+        self._index.names = names
 
     def _row(self, doc_id: str) -> int:
         row = self._items.row_of(doc_id)
@@ -260,7 +259,7 @@ class VectorDB:
         allowed = None if filter is None else self._matching(filter)
         if exact:
             return self.search_exact(query, top_k, filter)
-        hits = self._index.hits(query, top_k, ef_search, allowed, self._names)  # type: ignore[arg-type]
+        hits = self._index.hits(query, top_k, ef_search, allowed)  # type: ignore[arg-type]
         self._searches += 1
         self._search_nanoseconds += perf_counter_ns() - started
         return hits
@@ -281,7 +280,7 @@ class VectorDB:
         allowed = None if filter is None else self._matching(filter)
         self._look()
         rows, scores = self._index.search_exact(checked_vectors(query, self.dimensions, "query")[0], top_k, allowed)
-        return [(self._names[row], score) for row, score in zip(rows.tolist(), scores.tolist(), strict=True)]
+        return [(self._index.names[row], score) for row, score in zip(rows.tolist(), scores.tolist(), strict=True)]
 
     def _matching(self, given: Filter) -> NDArray[np.bool_]:
         if self._columns is None:

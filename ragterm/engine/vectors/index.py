@@ -9,6 +9,7 @@ rows that are not linked yet. Else it walks the graph. Until the kernels are com
 
 from __future__ import annotations
 
+import ctypes
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -95,6 +96,8 @@ class VectorIndex:
         self.m, self.ef_construction, self.seed, self.compact = m, ef_construction, seed, compact
         self._metric = METRICS[metric]
         self._shape = (dimensions,)
+        self.names: NDArray[np.object_] = np.empty(0, dtype=object)
+        """What `hits` calls the rows; at least as long as there are rows."""
         self._changing = threading.RLock()
         self._linking = threading.Lock()
         self._local = threading.local()
@@ -315,9 +318,7 @@ class VectorIndex:
         these rows. `ef`: candidates kept on the ground layer, at least k; more find more and take longer."""
         return self._searched(self._state, checked_vectors(query, self.dimensions, "query")[0], k, ef, allowed)
 
-    def hits(
-        self, query: Floats, k: int, ef: int | None, allowed: Mask | None, names: NDArray[np.object_]
-    ) -> list[tuple[str, float]]:
+    def hits(self, query: Floats, k: int, ef: int | None, allowed: Mask | None) -> list[tuple[str, float]]:
         """`search`, the result as pairs (name of the row, score)."""
         state = self._state
         if type(query) is np.ndarray and query.dtype is _FLOAT32 and query.shape == self._shape and allowed is None:
@@ -332,11 +333,11 @@ class VectorIndex:
                         kept.box, query, k, ef, k + RESCORED + ef // kept.part, self._metric, kept.unit, kept.step
                     )
                     if count >= 0:
-                        return list(zip(names[kept.rows[:count]].tolist(), kept.scores[:count].tolist()))  # noqa: B905
+                        return list(zip(self.names[kept.rows[:count]].tolist(), kept.scores[:count].tolist()))  # noqa: B905
         else:
             query = checked_vectors(query, self.dimensions, "query")[0]
         rows, scores = self._searched(state, query, k, ef, allowed)
-        return list(zip(names[rows].tolist(), scores.tolist(), strict=True))
+        return list(zip(self.names[rows].tolist(), scores.tolist(), strict=True))
 
     def _kept(self) -> _Ready | None:
         kept: _Ready | None = self._local.__dict__.get("kept")
@@ -434,6 +435,7 @@ class VectorIndex:
                 vectors=state.vectors,
                 lower=state.lower,
                 zero=state.scale.zero,
+                names=references(self.names),
                 words=state.words if len(state.words) == len(state.vectors) else state.words[:0],
                 norms=state.norms,
                 alive=state.alive,
@@ -453,6 +455,7 @@ class VectorIndex:
                 *prepared.result[:2],
                 self._query_unit(state),
                 step_of(state.scale.wide, 8),
+                self.names,
                 RESCORED_COMPACT_PART if self.compact else RESCORED_PART,
             )
         if allowed is None:
@@ -475,6 +478,7 @@ class _Ready:
     scores: NDArray[np.float64]
     unit: float
     step: float
+    names: NDArray[np.object_]  # kept alive: `prepared` refers to its memory
     part: int
 
 
@@ -487,6 +491,13 @@ def _sound(count: int) -> int:
 
 def _found(prepared: Prepared, count: int) -> Found:
     return prepared.result.rows[:count].copy(), prepared.result.scores[:count].copy()
+
+
+def references(objects: NDArray[np.object_]) -> NDArray[np.int64]:
+    """The same memory as numbers; the caller keeps `objects` alive."""
+    if not len(objects):
+        return np.empty(0, dtype=np.int64)
+    return np.ctypeslib.as_array((ctypes.c_int64 * len(objects)).from_address(objects.ctypes.data))
 
 
 def merged(one: Found, other: Found, k: int) -> Found:

@@ -157,6 +157,18 @@ def prefetch(typing: Any, rows: Any, row: Any) -> Any:
 
 
 @intrinsic  # type: ignore[misc]
+def prefetch_object(typing: Any, slots: Any, row: Any) -> Any:
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        slot = builder.add(_start(context, builder, signature.args[0], arguments[0]), builder.shl(arguments[1], _at(3)))
+        line = builder.inttoptr(_load(builder, slot, I64, 8), ir.PointerType(I8))
+        read, every_level, data = (ir.Constant(I32, value) for value in (0, 3, 1))
+        _call(builder, "llvm.prefetch.p0", ir.VoidType(), line, read, every_level, data)
+        return context.get_dummy_value()
+
+    return types.void(slots, types.int64), generate
+
+
+@intrinsic  # type: ignore[misc]
 def insert_sorted(typing: Any, entries: Any, length: Any, entry: Any) -> Any:
     """Without a branch: new[i] = min(old[i], max(old[i - 1], entry)), eight at a time from the end; old[-1] is the smallest number."""
 

@@ -128,6 +128,11 @@ def prefetch(rows: NDArray[Any], row: int) -> None:
 
 
 @leaf
+def prefetch_object(slots: Entries, row: int) -> None:
+    """The same for the object that row `row` of an array of objects refers to; `slots` are the references as numbers."""
+
+
+@leaf
 def insert_sorted(entries: Entries, length: int, entry: int) -> int:
     """Put `entry` into the ascending entries[:length] (a multiple of 8), where the last drops out; its place is returned."""
     place = length - 1

@@ -15,7 +15,7 @@ import numpy as np
 from ragterm.engine.vectors.codes import WORD
 from ragterm.engine.vectors.execution import Box, entry_kernel, fast_kernel, inlined_kernel, summing_kernel
 from ragterm.engine.vectors.hnsw import Graph, Scratch, knn_search
-from ragterm.engine.vectors.kernels import dot_floats, dot_nibbles, dot_words, entry_node, prefetch
+from ragterm.engine.vectors.kernels import dot_floats, dot_nibbles, dot_words, entry_node, prefetch, prefetch_object
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -93,6 +93,7 @@ class Prepared(NamedTuple):
     words: NDArray[np.int16]  # (n, d) of codes.py for cosine, or empty
     norms: NDArray[np.float64]  # (n,) half the squared length for Euclidean, else empty
     alive: NDArray[np.bool_]  # (n,) False for a tombstone
+    names: NDArray[np.int64]  # (n,) references to what the rows are called, as numbers, or fewer
     errors: NDArray[np.float32]  # (n,) the length that the codes lost, |x - x'|
     bounds: NDArray[np.float32]  # (n,) room for a scan
     result: Result
@@ -162,6 +163,10 @@ def search_graph(box: Box, query: Floats, k: int, ef: int, rescored: int, metric
             score -= prepared.norms[row]
         size = insert_result(result, size, k, row, score)
     result.passed[0] = passed
+    # The caller will look at the names: they are as far away in memory as the vectors, and come meanwhile.
+    for i in range(size):
+        if result.rows[i] < prepared.names.shape[0]:
+            prefetch_object(prepared.names, result.rows[i])
     finish(result, size, metric, length)
     return size
 
