@@ -1,4 +1,4 @@
-"""The other libraries, each behind the same small interface, with indexes kept on disk between runs. What is not installed is left out."""
+"""The other libraries, each behind the same small interface, with indexes kept on disk between runs. What is not there is left out."""
 
 from __future__ import annotations
 

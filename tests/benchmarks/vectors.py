@@ -1,12 +1,14 @@
 """`VectorDB` against the compiled libraries on real embeddings: queries a second at equal recall, build, exact scan, filters.
 
-    RAGTERM_TEST_DATA=DIR python tests/benchmarks/vectors.py [--peers] [--parts search,build,exact,filter] [--passes 4] [--vectors 100000]
+    RAGTERM_TEST_DATA=DIR python tests/benchmarks/vectors.py [--peers] [--parts search,build,exact,filter] [--passes 4]
 
 One thread, one query a public call, thread time; every engine takes its turn in every pass, the best pass of each counts. The grid of
 each engine's parameter is printed; between two points of it time is read off logarithmically at a recall of 0.95 and 0.99.
 The peers' own indexes use M = 16, efConstruction = 200, as ours does, and are kept in the cache folder.
 Set NUMBA_CPU_NAME=haswell to measure the plain loops.
 """
+
+# ruff: noqa: E402  the threads of the linear algebra are counted when it is loaded
 
 from __future__ import annotations
 
@@ -21,6 +23,7 @@ import math
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -135,7 +138,7 @@ def anonymous_bytes() -> int:
 
 
 def read_off(points: list[tuple[float, float]], wanted: float) -> float | None:
-    for (a, x), (b, y) in zip(points, points[1:], strict=False):
+    for (a, x), (b, y) in pairwise(points):
         if a <= wanted <= b:
             share = (wanted - a) / (b - a + 1e-12)
             return math.exp((1 - share) * math.log(x) + share * math.log(y))
@@ -162,7 +165,8 @@ def build_part(base: np.ndarray, peers: bool) -> None:
     wall, used = time.perf_counter() - started, time.process_time() - used
     same = all((g.links == index._state.graph.links).all() for g in graphs)
     print(
-        f"  one thread: {min(ours):.1f} s ({len(base) / min(ours):,.0f} vectors/s); {cores()} threads: {wall:.1f} s by the wall, {used:.1f} s of processor"
+        f"  one thread: {min(ours):.1f} s ({len(base) / min(ours):,.0f} vectors/s); "
+        f"{cores()} threads: {wall:.1f} s by the wall, {used:.1f} s of processor"
     )
     print(f"  {cores()} threads to one: {min(ours) / wall:.2f} by the wall; identical graphs: {same}")
     if theirs:
@@ -188,7 +192,8 @@ def exact_part(db: VectorDB, base: np.ndarray, queries: np.ndarray, truth: list[
         theirs = min(theirs, (time.thread_time() - started) / len(queries))
     wrong = sum([int(i[4:]) for i, _ in answer] != t for answer, t in zip(answers, truth, strict=True))
     print(
-        f"  exact: {ours * 1e3:.3f} ms, numpy {theirs * 1e3:.3f} ms, ratio {ours / theirs:.3f}; unlike float64: {wrong} of {len(queries)}"
+        f"  exact: {ours * 1e3:.3f} ms, numpy {theirs * 1e3:.3f} ms, "
+        f"ratio {ours / theirs:.3f}; unlike float64: {wrong} of {len(queries)}"
     )
 
 

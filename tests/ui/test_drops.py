@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ragterm.ui.drops import dropped_paths, missing_path, might_be_paths, typed_paths
+from ragterm.ui.drops import dropped_paths, might_be_paths, missing_path, typed_paths
 
 
 @pytest.fixture
