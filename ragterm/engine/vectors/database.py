@@ -25,7 +25,9 @@ import numpy as np
 
 from ragterm.engine.types.errors import NotFoundError, UsageError
 from ragterm.engine.vectors import index as indexing
-from ragterm.engine.vectors.columns import MetadataColumns
+from ragterm.engine.vectors.columns import MetadataColumns, Selection
+from ragterm.engine.vectors.filters import Filter as ParsedFilter
+from ragterm.engine.vectors.filters import parse_filter
 from ragterm.engine.vectors.flat import checked_vectors
 from ragterm.engine.vectors.index import Metric, VectorIndex
 from ragterm.engine.vectors.kept import FolderRows, MemoryRows
@@ -46,6 +48,7 @@ if TYPE_CHECKING:
     Hits = list[tuple[str, float]]
 
 _COPIED_AT_ONCE = 8192
+_PARSED = 64
 Profile = Literal["fast", "compact"]
 LOOK_SECONDS = 1.0
 """A search notices what other processes wrote no later than this after the one before."""
@@ -106,6 +109,7 @@ class VectorDB:
     def _begin(self, index: VectorIndex, rows: MemoryRows | FolderRows) -> None:
         self._index, self._rows, self._items = index, rows, rows.items
         self._columns: MetadataColumns | None = None
+        self._parsed: dict[str, ParsedFilter] = {}
         self._changing = threading.RLock()
         self._upkeep = Upkeep(index, rows.save)
         self._searches = self._search_nanoseconds = 0
@@ -282,14 +286,21 @@ class VectorDB:
         rows, scores = self._index.search_exact(checked_vectors(query, self.dimensions, "query")[0], top_k, allowed)
         return [(self._index.names[row], score) for row, score in zip(rows.tolist(), scores.tolist(), strict=True)]
 
-    def _matching(self, given: Filter) -> NDArray[np.bool_]:
+    def _matching(self, given: Filter) -> Selection:
         if self._columns is None:
             with self._changing:
                 columns = MetadataColumns()
                 columns.append(self._items.metadata_between(0, self._mark.rows))
                 columns.remove(np.flatnonzero(~self._index.alive))
                 self._columns = columns
-        return self._columns.select(given).bitmap
+        # To parse a filter takes as long as to search behind it; most are asked again.
+        asked = repr(given)
+        parsed = self._parsed.get(asked)
+        if parsed is None:
+            if len(self._parsed) >= _PARSED:
+                self._parsed.clear()
+            parsed = self._parsed[asked] = parse_filter(given)
+        return self._columns.select(parsed)
 
     # -- upkeep -------------------------------------------------------------------------------------------------------
 

@@ -20,6 +20,7 @@ import numpy as np
 from ragterm.engine.types.errors import UsageError
 from ragterm.engine.vectors import execution, hnsw, scan, search
 from ragterm.engine.vectors.codes import UP, Scale, lost, planes_of, quantise, row_width, scale_for, step_of, words_of
+from ragterm.engine.vectors.columns import Selection
 from ragterm.engine.vectors.construction import insert_nodes, insertion_order
 from ragterm.engine.vectors.flat import checked_vectors
 from ragterm.engine.vectors.growing import Growing
@@ -42,6 +43,8 @@ EXACT_LIMIT = 10_000
 """Up to this many rows a scan is about as quick as a walk, and never misses."""
 SCAN_LIMIT = 20_000
 """Behind a filter that leaves at most this many rows, they are scanned."""
+FILTERED_EF = 1.5
+"""By how much a walk behind a filter is wider than the share that passes asks for."""
 EF_SEARCH = 96
 RESCORED, RESCORED_PART, RESCORED_COMPACT_PART = 4, 10, 3
 """How many entries more than k are scored in full, and one for every so many of ef: more where the walk goes by coarser codes."""
@@ -313,12 +316,14 @@ class VectorIndex:
 
     # -- searching ----------------------------------------------------------------------------------------------------
 
-    def search(self, query: Floats, k: int = 10, ef: int | None = None, allowed: Mask | None = None) -> Found:
+    def search(
+        self, query: Floats, k: int = 10, ef: int | None = None, allowed: Selection | Mask | None = None
+    ) -> Found:
         """Rows int64 and scores float64 of the best `k` live rows, best first, fewer where there are fewer. `allowed` bool (n,): only
         these rows. `ef`: candidates kept on the ground layer, at least k; more find more and take longer."""
         return self._searched(self._state, checked_vectors(query, self.dimensions, "query")[0], k, ef, allowed)
 
-    def hits(self, query: Floats, k: int, ef: int | None, allowed: Mask | None) -> list[tuple[str, float]]:
+    def hits(self, query: Floats, k: int, ef: int | None, allowed: Selection | Mask | None) -> list[tuple[str, float]]:
         """`search`, the result as pairs (name of the row, score)."""
         state = self._state
         if type(query) is np.ndarray and query.dtype is _FLOAT32 and query.shape == self._shape and allowed is None:
@@ -343,7 +348,9 @@ class VectorIndex:
         kept: _Ready | None = self._local.__dict__.get("kept")
         return kept
 
-    def _searched(self, state: _State, query: Floats, k: int, ef: int | None, allowed: Mask | None) -> Found:
+    def _searched(
+        self, state: _State, query: Floats, k: int, ef: int | None, allowed: Selection | Mask | None
+    ) -> Found:
         if k < 1 or state.live == 0:
             return _NO_ROWS, np.empty(0)
         if allowed is not None:
@@ -362,12 +369,14 @@ class VectorIndex:
             return _NO_ROWS, np.empty(0)
         return _found(*self._walk(state, query, k, ef or EF_SEARCH, None))
 
-    def search_exact(self, query: Floats, k: int = 10, allowed: Mask | None = None) -> Found:
+    def search_exact(self, query: Floats, k: int = 10, allowed: Selection | Mask | None = None) -> Found:
         """The best `k` live rows, without a miss: in float64, ties by row."""
         state = self._state
         if k < 1 or state.live == 0:
             return _NO_ROWS, np.empty(0)
-        among = None if allowed is None else np.flatnonzero(allowed[: len(state.vectors)] & state.alive)
+        among = None
+        if allowed is not None:
+            among = within(allowed.rows if isinstance(allowed, Selection) else np.flatnonzero(allowed), state)
         return self._scanned(state, checked_vectors(query, self.dimensions, "query")[0], k, among)
 
     def scan(self, query: Floats, k: int = 10, among: Rows | None = None, state: _State | None = None) -> Found:
@@ -378,18 +387,21 @@ class VectorIndex:
         count = scan.scan(box, query, rows, among is None, k, self._metric, state.scale.step, state.longest)
         return _found(prepared, _sound(count))
 
-    def _filtered(self, state: _State, query: Floats, k: int, ef: int | None, allowed: Mask) -> Found:
-        allowed = allowed[: len(state.vectors)] & state.alive
-        matching = int(np.count_nonzero(allowed))
+    def _filtered(self, state: _State, query: Floats, k: int, ef: int | None, allowed: Selection | Mask) -> Found:
+        chosen = allowed if isinstance(allowed, Selection) else Selection(allowed, int(np.count_nonzero(allowed)))
         walkable = state.graph is not None and state.linked == len(state.vectors) and execution.is_warm()
-        if matching <= SCAN_LIMIT or not walkable:
-            return self._scanned(state, query, k, np.flatnonzero(allowed))
-        share = matching / state.live
-        wider = int((ef or EF_SEARCH) / share)
-        prepared, count = self._walk(state, query, k, min(wider, len(state.vectors)), allowed)
+        if chosen.count <= SCAN_LIMIT or not walkable:
+            return self._scanned(state, query, k, within(chosen.rows, state))
+        share = chosen.count / max(1, state.live)
+        wider = min(len(state.vectors), int(FILTERED_EF * (ef or EF_SEARCH) / share))
+        mask = state.alive.copy()
+        shared = min(len(mask), len(chosen.bitmap))
+        mask[:shared] &= chosen.bitmap[:shared]
+        mask[shared:] = False
+        prepared, count = self._walk(state, query, k, wider, mask)
         # The filter correlates with the vectors where far fewer of the nearest pass it than of all: a walk would miss some.
         if count < k or prepared.result.passed[0] < 0.5 * share * wider:
-            return self._scanned(state, query, k, np.flatnonzero(allowed))
+            return self._scanned(state, query, k, within(chosen.rows, state))
         return _found(prepared, count)
 
     def _walk(self, state: _State, query: Floats, k: int, ef: int, allowed: Mask | None) -> tuple[Prepared, int]:
@@ -491,6 +503,11 @@ def _sound(count: int) -> int:
 
 def _found(prepared: Prepared, count: int) -> Found:
     return prepared.result.rows[:count].copy(), prepared.result.scores[:count].copy()
+
+
+def within(rows: Rows, state: _State) -> Rows:
+    """Ascending `rows` as far as the state has them: whoever chose them may have seen more."""
+    return rows if not len(rows) or rows[-1] < len(state.vectors) else rows[rows < len(state.vectors)]
 
 
 def references(objects: NDArray[np.object_]) -> NDArray[np.int64]:

@@ -6,7 +6,8 @@ A row x and what its codes stand for, x', differ by a known length |x - x'|; a q
 
 so the product of codes gives each row an upper bound on its score. The k best by codes are scored in full: the worst of them, T, is a
 score that k rows reach. A row whose upper bound lies below T cannot be among the k best; every other is scored in full. No
-assumption about the vectors enters, only time: rows that all lie within the bound of T would all be read.
+assumption about the vectors enters, only time: rows that all lie within the bound of T would all be read. Where there are codes
+of 16 bits, whose error is at most half a step for each component, those are asked in between.
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ragterm.engine.vectors.codes import WORD
 from ragterm.engine.vectors.execution import Box, entry_kernel, inlined_kernel, summing_kernel
-from ragterm.engine.vectors.kernels import dot_doubles, dot_nibbles, prefetch
+from ragterm.engine.vectors.kernels import dot_doubles, dot_nibbles, dot_words, prefetch
 from ragterm.engine.vectors.search import EUCLIDEAN, Prepared, finish, insert_result, length_of, quantise_query
 
 if TYPE_CHECKING:
@@ -39,6 +41,15 @@ def full_score(prepared: Prepared, metric: int, row: int, query: Floats) -> floa
     if metric == EUCLIDEAN:
         score -= prepared.norms[row]
     return score
+
+
+@summing_kernel
+def magnitude_of(query: Floats) -> float:
+    """The sum of its components' magnitudes."""
+    total = 0.0
+    for i in range(query.shape[0]):
+        total += abs(np.float64(query[i]))
+    return total
 
 
 @summing_kernel
@@ -93,10 +104,17 @@ def scan(
     threshold = np.inf
     for i in range(size):
         threshold = min(threshold, full_score(prepared, metric, result.rows[i], query))
+    short = prepared.words.shape[0] > 0
+    word_slack = 0.5 / WORD * magnitude_of(query) + 4 * ROUNDING * length
     size = 0
     for i in range(count):
-        if bounds[i] >= threshold:
-            row = i if everything else among[i]
-            size = insert_result(result, size, k, row, full_score(prepared, metric, row, query))
+        if not bounds[i] >= threshold:
+            continue
+        row = i if everything else among[i]
+        if short and dot_words(prepared.words, row, query) / WORD + word_slack < threshold:
+            continue  # half as much was read, and it cannot be among the best
+        size = insert_result(result, size, k, row, full_score(prepared, metric, row, query))
+        if size == k:
+            threshold = max(threshold, result.scores[k - 1])
     finish(result, size, metric, length)
     return size
