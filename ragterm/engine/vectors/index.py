@@ -25,6 +25,7 @@ from ragterm.engine.vectors.construction import insert_nodes, insertion_order
 from ragterm.engine.vectors.flat import checked_vectors
 from ragterm.engine.vectors.growing import Growing
 from ragterm.engine.vectors.index_snapshot import IndexSnapshot
+from ragterm.engine.vectors.kernels import unlocked
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 Metric = Literal["cosine", "dot", "euclidean"]
 METRICS: dict[str, int] = {"cosine": search.COSINE, "dot": search.DOT, "euclidean": search.EUCLIDEAN}
 
-EXACT_LIMIT = 10_000
+EXACT_LIMIT = 5_000
 """Up to this many rows a scan is about as quick as a walk, and never misses."""
 SCAN_LIMIT = 20_000
 """Behind a filter that leaves at most this many rows, they are scanned."""
@@ -383,7 +384,7 @@ class VectorIndex:
         """`search_exact` by the kernels, whether or not they are compiled. `among`: live rows, distinct."""
         state = state or self._state
         box, prepared = self._box(state, 1, k, None)
-        rows = _NO_ROWS if among is None else among
+        rows = _NO_ROWS if among is None else unlocked(among)
         count = scan.scan(box, query, rows, among is None, k, self._metric, state.scale.step, state.longest)
         return _found(prepared, _sound(count))
 
@@ -444,7 +445,7 @@ class VectorIndex:
             prepared = search.Prepared(
                 graph=graph,
                 scratch=hnsw.new_scratch(graph, ef),
-                vectors=state.vectors,
+                vectors=unlocked(state.vectors),
                 lower=state.lower,
                 zero=state.scale.zero,
                 names=references(self.names),
