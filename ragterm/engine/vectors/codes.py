@@ -36,14 +36,16 @@ SAMPLE_ROWS = 20_000
 ZERO = {4: 7.5, 8: 128.0}
 """The code that zero would have."""
 _CHUNK_ROWS = 4096
+_SMALLEST, _LARGEST = 1e-30, 1e30
 
 
 def code_limit(vectors: Floats, bits: int) -> float:
-    """The magnitude at which components of float32 vectors (n, d) are cut off. 1.0 for no vectors, or only zeros."""
+    """The magnitude at which components of float32 vectors (n, d) are cut off; within what float32 can divide by and multiply with.
+    1.0 for no vectors, or only zeros."""
     step = max(1, -(-len(vectors) // SAMPLE_ROWS))
     sample = vectors[::step].astype(np.float64)
     deviation = float(np.sqrt(np.mean(sample * sample))) if sample.size else 0.0
-    return deviation * DEVIATIONS[bits] or 1.0
+    return min(max(deviation * DEVIATIONS[bits], _SMALLEST), _LARGEST) if deviation > 0 else 1.0
 
 
 def words_of(vectors: Floats) -> NDArray[np.int16]:
@@ -120,7 +122,8 @@ def lost(vectors: Floats, upper: Codes, scale: Scale) -> Floats:
         part = slice(start, start + _CHUNK_ROWS)
         values = from_nibbles(upper[part])[:, : vectors.shape[1]].astype(np.float32)
         gap = vectors[part] - (values - np.float32(scale.zero)) * np.float32(scale.step)
-        errors[part] = np.sqrt(np.einsum("ij,ij->i", gap, gap, dtype=np.float64)) * UP
+        with np.errstate(over="ignore"):  # infinite where it does not fit
+            errors[part] = np.sqrt(np.einsum("ij,ij->i", gap, gap, dtype=np.float64)) * UP
     return errors
 
 

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import numpy as np
 
 from ragterm.engine.types.errors import NotFoundError, UsageError
-from ragterm.engine.vectors import index as indexing
+from ragterm.engine.vectors import searching
 from ragterm.engine.vectors.columns import MetadataColumns, Selection
 from ragterm.engine.vectors.filters import Filter as ParsedFilter
 from ragterm.engine.vectors.filters import parse_filter
@@ -177,14 +177,14 @@ class VectorDB:
         several with one id stays."""
         if vectors is None:
             tuples = [tuple(item) for item in items]
+            if metadata is not None or any(len(item) not in (2, 3) for item in tuples):
+                raise UsageError("A batch of tuples", "", "pass (id, vector) or (id, vector, metadata) for each")
             ids = [item[0] for item in tuples]
             parts = [self._index.checked(item[1], f"vector of {item[0]!r}") for item in tuples]
             array = np.concatenate(parts) if parts else np.empty((0, self.dimensions), dtype=np.float32)
             metadata = [item[2] if len(item) > 2 else None for item in tuples]
         else:
             ids, array = list(items), self._index.checked(vectors)
-        if len(ids) != len(array):
-            raise UsageError(f"{len(ids)} ids for {len(array)} vectors", "", "pass one id for each vector")
         self._insert(ids, array, metadata)
 
     def update(self, doc_id: str, vector: ArrayLike | None = None, metadata: Metadata | None = None) -> None:
@@ -206,6 +206,8 @@ class VectorDB:
         self._upkeep.look()
 
     def _insert(self, ids: Sequence[str], vectors: Floats, metadata: Sequence[Metadata | None] | None) -> None:
+        if len(ids) != len(vectors):
+            raise UsageError(f"{len(ids)} ids for {len(vectors)} vectors", "", "pass one id for each vector")
         if not len(ids):
             return
         with self._changing:
@@ -214,20 +216,21 @@ class VectorDB:
         self._upkeep.look()
 
     def _follow(self) -> None:
-        """Bring index, names and columns to what the items say, whoever wrote it."""
+        """Bring names, columns and, last, the index to what the items say, whoever wrote it: a search takes the index's state first,
+        and finds at least as much in the others. Columns keep what is removed, as the state says which rows live."""
         with self._changing:
             changes = self._items.refresh(self._mark)
             if changes.new:
-                self._rows.extend(self._index, changes.mark.rows)
                 self._named(changes.new)
-                if self._columns is not None:
-                    self._columns.append(self._items.metadata_between(changes.first, changes.mark.rows))
-            if len(changes.removed):
-                self._index.remove(changes.removed)
             if self._columns is not None:
-                self._columns.remove(changes.removed)
+                if changes.new:
+                    self._columns.append(self._items.metadata_between(len(self._columns), changes.mark.rows))
                 for row in changes.edited[changes.edited < changes.first].tolist():
                     self._columns.replace(row, self._items.metadata_of(row))
+            if changes.new:
+                self._rows.extend(self._index, changes.mark.rows, changes.removed)
+            elif len(changes.removed):
+                self._index.remove(changes.removed)
             self._mark = changes.mark
 
     def _named(self, rows: range) -> None:
@@ -243,6 +246,8 @@ class VectorDB:
         row = self._items.row_of(doc_id)
         if row is None:
             raise NotFoundError(f"No vector has the id {doc_id!r}", "", "")
+        if row >= self._index.rows:  # another process has just written it
+            self._follow()
         return row
 
     # -- searching ----------------------------------------------------------------------------------------------------
@@ -260,10 +265,11 @@ class VectorDB:
         started = perf_counter_ns()
         if started - self._looked > LOOK_SECONDS * 1e9:
             self._look()
-        allowed = None if filter is None else self._matching(filter)
         if exact:
             return self.search_exact(query, top_k, filter)
-        hits = self._index.hits(query, top_k, ef_search, allowed)  # type: ignore[arg-type]
+        state = self._index.state
+        allowed = None if filter is None else self._matching(filter)
+        hits = self._index.hits(query, top_k, ef_search, allowed, self._index.names, state)
         self._searches += 1
         self._search_nanoseconds += perf_counter_ns() - started
         return hits
@@ -281,18 +287,22 @@ class VectorDB:
 
     def search_exact(self, query: ArrayLike, top_k: int = 10, filter: Filter | None = None) -> Hits:
         """`search` by a scan: no graph, no miss."""
-        allowed = None if filter is None else self._matching(filter)
         self._look()
-        rows, scores = self._index.search_exact(checked_vectors(query, self.dimensions, "query")[0], top_k, allowed)
-        return [(self._index.names[row], score) for row, score in zip(rows.tolist(), scores.tolist(), strict=True)]
+        state = self._index.state
+        allowed = None if filter is None else self._matching(filter)
+        rows, scores = self._index.exactly(state, query, top_k, allowed)
+        return list(zip(self._index.names[rows].tolist(), scores.tolist(), strict=True))
 
     def _matching(self, given: Filter) -> Selection:
-        if self._columns is None:
+        """Rows that match, removed ones too, at least as many as the index had before the call."""
+        columns = self._columns
+        if columns is None:
             with self._changing:
-                columns = MetadataColumns()
-                columns.append(self._items.metadata_between(0, self._mark.rows))
-                columns.remove(np.flatnonzero(~self._index.alive))
-                self._columns = columns
+                if self._columns is None:
+                    columns = MetadataColumns()
+                    columns.append(self._items.metadata_between(0, self._mark.rows))
+                    self._columns = columns
+                columns = self._columns
         # To parse a filter takes as long as to search behind it; most are asked again.
         asked = repr(given)
         parsed = self._parsed.get(asked)
@@ -300,7 +310,7 @@ class VectorDB:
             if len(self._parsed) >= _PARSED:
                 self._parsed.clear()
             parsed = self._parsed[asked] = parse_filter(given)
-        return self._columns.select(parsed)
+        return columns.select(parsed)
 
     # -- upkeep -------------------------------------------------------------------------------------------------------
 
@@ -345,7 +355,7 @@ class VectorDB:
             "m": index.m,
             "ef_construction": index.ef_construction,
             "seed": index.seed,
-            "index": "hnsw" if layers and len(index) > indexing.EXACT_LIMIT else "exact",
+            "index": "hnsw" if layers and len(index) > searching.EXACT_LIMIT else "exact",
             "searches": self._searches,
             "avg_search_ms": self._search_nanoseconds / max(1, self._searches) / 1e6,
             "memory_bytes": index.memory_bytes + self._items.memory_bytes,

@@ -22,6 +22,11 @@ class Growing:
         self._room: NDArray[Any] = aligned((0, *row_shape), dtype)
         self._used = 0
 
+    @property
+    def nbytes(self) -> int:
+        """With the room that is still free."""
+        return self._room.nbytes
+
     def append(self, rows: NDArray[Any]) -> NDArray[Any]:
         last = self._used + len(rows)
         if last > len(self._room):

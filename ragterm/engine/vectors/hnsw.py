@@ -25,6 +25,7 @@ import numpy as np
 
 from ragterm.engine.vectors.execution import entry_kernel, inlined_kernel, kernel
 from ragterm.engine.vectors.kernels import (
+    BLOCK,
     FURTHEST,
     aligned,
     dot_bytes,
@@ -71,7 +72,7 @@ class Graph(NamedTuple):
 class Scratch(NamedTuple):
     """What a search reads and writes beside the graph: one for every thread, used again and again."""
 
-    query: NDArray[np.int8]  # (width,) the codes of the query, signed [q]
+    query: NDArray[np.int8]  # (dimensions in whole blocks,) the codes of the query, signed [q], then zeros
     constant: NDArray[np.int64]  # (1,) what is added to all of its distances
     pool: NDArray[np.int64]  # (ef,) entries, nearest first: W, and C among them
     seen: NDArray[np.int64]  # (n / 64,) a bit for each node: met by this search [v]
@@ -116,8 +117,10 @@ def take_over(graph: Graph, old: Graph) -> None:
 def new_scratch(graph: Graph, ef: int, log_rows: int = 0) -> Scratch:
     """Scratch for searches of at most `ef` on `graph`."""
     nodes, width = len(graph.codes), graph.links.shape[1]
+    dimensions = graph.codes.shape[1] * 8 // graph.bits
     return Scratch(
-        query=aligned(graph.codes.shape[1] * 8 // graph.bits, np.int8, 0),
+        # Whole blocks of the shorter codes: a graph of bytes may be walked on its nibbles, whose blocks hold twice as many.
+        query=aligned(-(-dimensions // (2 * BLOCK)) * 2 * BLOCK, np.int8, 0),
         constant=np.zeros(1, dtype=np.int64),
         pool=aligned(whole_blocks(max(ef, 1)), np.int64, FURTHEST),
         seen=np.zeros((nodes + 63) // 64, dtype=np.int64),

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ragterm.engine.vectors.metadata import Json, Metadata
 
     Floats = NDArray[np.float32]
+    Rows = NDArray[np.int64]
 
 CHECKED_ROWS = 200_000
 """Up to this many rows are verified while a database is opened: 2 GB/s."""
@@ -44,11 +45,10 @@ class MemoryRows:
         self.items.append(ids, metadata)
         self._fresh.append(vectors)
 
-    def extend(self, index: VectorIndex, rows: int) -> None:
-        """Give `index` what was appended."""
-        for vectors in self._fresh:
-            index.add(vectors)
-        self._fresh.clear()
+    def extend(self, index: VectorIndex, rows: int, removed: Rows) -> None:
+        """Give `index` what was appended; `removed` rows go at the same moment."""
+        fresh, self._fresh = self._fresh, []
+        index.add(fresh[0] if len(fresh) == 1 else np.concatenate(fresh), removed=removed)
 
     def save(self, index: VectorIndex) -> None: ...
 
@@ -99,10 +99,10 @@ class FolderRows:
     def append(self, ids: Sequence[str], vectors: Floats, metadata: Sequence[Metadata | None] | None) -> None:
         self._folder.insert(ids, vectors, metadata)
 
-    def extend(self, index: VectorIndex, rows: int) -> None:
-        """Give `index` the rows that it does not have yet."""
+    def extend(self, index: VectorIndex, rows: int, removed: Rows) -> None:
+        """Give `index` the rows that it does not have yet; `removed` ones go at the same moment."""
         stored = self._folder.vectors(rows)
-        index.add(stored[index.rows :], stored)
+        index.add(stored[index.rows :], stored, removed)
 
     def save(self, index: VectorIndex) -> None:
         """Write the snapshot, if there is something new to write."""

@@ -123,6 +123,21 @@ def dot_doubles(vectors: Floats, row: int, query: Floats) -> float:
     return total
 
 
+def _squared_distance_numpy(vectors: Floats, row: int, query: Floats) -> float:
+    gap = vectors[row].astype(np.float64) - query.astype(np.float64)
+    return float(np.dot(gap, gap))
+
+
+@interpreted_as(_squared_distance_numpy, reassociate=True)
+def squared_distance(vectors: Floats, row: int, query: Floats) -> float:
+    """|vectors[row] - query|^2 in float64. From the differences: |x|^2 - 2 x.q + |q|^2 would lose what is far smaller than |x|^2."""
+    total = 0.0
+    for i in range(vectors.shape[1]):
+        gap = np.float64(vectors[row, i]) - np.float64(query[i])
+        total += gap * gap
+    return total
+
+
 @leaf
 def prefetch(rows: NDArray[Any], row: int) -> None:
     """Ask the processor to fetch a row of a matrix into its cache. A hint: no result depends on it."""

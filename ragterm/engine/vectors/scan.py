@@ -6,8 +6,12 @@ A row x and what its codes stand for, x', differ by a known length |x - x'|; a q
 
 so the product of codes gives each row an upper bound on its score. The k best by codes are scored in full: the worst of them, T, is a
 score that k rows reach. A row whose upper bound lies below T cannot be among the k best; every other is scored in full. No
-assumption about the vectors enters, only time: rows that all lie within the bound of T would all be read. Where there are codes
-of 16 bits, whose error is at most half a step for each component, those are asked in between.
+assumption about the vectors enters, only time: rows that all lie within the bound of T would all be read. (But that float32 holds
+products of the lengths that occur, see `search.SMALLEST`.) Where there are codes of 16 bits, whose error is at most half a step for
+each component, those are asked in between.
+
+Euclidean: x.q - |x|^2 / 2 = (|q|^2 - |x - q|^2) / 2 orders as the distance does, and is bounded with x.q. What is scored in full is
+-|x - q|^2 itself.
 """
 
 from __future__ import annotations
@@ -19,8 +23,8 @@ import numpy as np
 
 from ragterm.engine.vectors.codes import WORD
 from ragterm.engine.vectors.execution import Box, entry_kernel, inlined_kernel, summing_kernel
-from ragterm.engine.vectors.kernels import dot_doubles, dot_nibbles, dot_words, prefetch
-from ragterm.engine.vectors.search import EUCLIDEAN, Prepared, finish, insert_result, length_of, quantise_query
+from ragterm.engine.vectors.kernels import dot_doubles, dot_nibbles, dot_words, prefetch, squared_distance
+from ragterm.engine.vectors.search import EUCLIDEAN, Prepared, finish, insert_result, length_of, quantise_query, refused
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -36,11 +40,10 @@ AHEAD = 16
 
 @inlined_kernel
 def full_score(prepared: Prepared, metric: int, row: int, query: Floats) -> float:
-    """The score of `row`, summed in float64; for Euclidean x.q - |x|^2 / 2, which orders as the distance does."""
-    score = dot_doubles(prepared.vectors, row, query)
+    """What orders the rows, summed in float64: the product, for Euclidean the negative squared distance."""
     if metric == EUCLIDEAN:
-        score -= prepared.norms[row]
-    return score
+        return -np.float64(squared_distance(prepared.vectors, row, query))
+    return np.float64(dot_doubles(prepared.vectors, row, query))
 
 
 @summing_kernel
@@ -66,8 +69,8 @@ def length_lost(query: Floats, codes: NDArray[np.int8], unit: float) -> float:
 def scan(
     box: Box, query: Floats, among: Rows, everything: bool, k: int, metric: int, step: float, longest: float
 ) -> int:
-    """The `k` live rows with the best scores, exactly, ties by row, in prepared.result; how many there are, -1 for a query that is not
-    finite.
+    """The `k` live rows with the best scores, exactly, ties by row, in prepared.result; how many there are, or NOT_FINITE or
+    OUT_OF_RANGE.
 
     `among` (m,) are the rows to look at, distinct, unless `everything`. `step`: what one unit of a row's code stands for. `longest`:
     the length of the longest x'.
@@ -75,12 +78,12 @@ def scan(
     prepared = box.value
     graph, scratch, result, bounds = prepared.graph, prepared.scratch, prepared.result, prepared.bounds
     length = length_of(query)
-    if not length < np.inf:
-        return -1
+    if refused(length) < 0:
+        return refused(length)
     query_unit = quantise_query(query, scratch, prepared.zero, 0.0)
     unit = np.float32(step * query_unit)
-    # One unit more: the constant is a whole number.
-    slack = longest * length_lost(query, scratch.query, query_unit) + unit
+    # One unit more: the constant is a whole number. And x' is known to the last bits of float32 only.
+    slack = longest * (length_lost(query, scratch.query, query_unit) + ROUNDING * length) + unit
     count = graph.codes.shape[0] if everything else among.shape[0]
 
     size = 0
@@ -104,6 +107,8 @@ def scan(
     threshold = np.inf
     for i in range(size):
         threshold = min(threshold, full_score(prepared, metric, result.rows[i], query))
+    if metric == EUCLIDEAN:
+        threshold = (threshold + length * length) / 2 - ROUNDING * ROUNDING * (length * length - threshold)
     short = prepared.words.shape[0] > 0
     word_slack = 0.5 / WORD * magnitude_of(query) + 4 * ROUNDING * length
     size = 0
@@ -114,7 +119,7 @@ def scan(
         if short and dot_words(prepared.words, row, query) / WORD + word_slack < threshold:
             continue  # half as much was read, and it cannot be among the best
         size = insert_result(result, size, k, row, full_score(prepared, metric, row, query))
-        if size == k:
+        if short and size == k:
             threshold = max(threshold, result.scores[k - 1])
     finish(result, size, metric, length)
     return size

@@ -15,7 +15,15 @@ import numpy as np
 from ragterm.engine.vectors.codes import WORD
 from ragterm.engine.vectors.execution import Box, entry_kernel, fast_kernel, inlined_kernel, summing_kernel
 from ragterm.engine.vectors.hnsw import Graph, Scratch, knn_search
-from ragterm.engine.vectors.kernels import dot_floats, dot_nibbles, dot_words, entry_node, prefetch, prefetch_object
+from ragterm.engine.vectors.kernels import (
+    dot_floats,
+    dot_nibbles,
+    dot_words,
+    entry_node,
+    prefetch,
+    prefetch_object,
+    squared_distance,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -25,6 +33,10 @@ if TYPE_CHECKING:
 COSINE = 0
 DOT = 1
 EUCLIDEAN = 2
+NOT_FINITE = -1
+OUT_OF_RANGE = -2
+SMALLEST, LARGEST = 1e-15, 1e15
+"""The lengths of a query between which products with it, in float32, neither overflow nor vanish."""
 
 
 class Result(NamedTuple):
@@ -91,7 +103,7 @@ class Prepared(NamedTuple):
     lower: NDArray[np.uint8]  # (n, width) the lower plane of codes of 8 bits, or empty
     zero: float  # what is subtracted from a nibble
     words: NDArray[np.int16]  # (n, d) of codes.py for cosine, or empty
-    norms: NDArray[np.float64]  # (n,) half the squared length for Euclidean, else empty
+    norms: NDArray[np.float64]  # (n,) half the squared length for Euclidean, else empty; read by scans
     alive: NDArray[np.bool_]  # (n,) False for a tombstone
     names: NDArray[np.int64]  # (n,) references to what the rows are called, as numbers, or fewer
     errors: NDArray[np.float32]  # (n,) the length that the codes lost, |x - x'|
@@ -116,26 +128,34 @@ def length_of(query: Floats) -> float:
 
 
 @inlined_kernel
+def refused(length: float) -> int:
+    """NOT_FINITE or OUT_OF_RANGE for a query of this length, else 0."""
+    if not length < np.inf:
+        return NOT_FINITE
+    return 0 if length == 0.0 or SMALLEST < length < LARGEST else OUT_OF_RANGE
+
+
+@inlined_kernel
 def finish(result: Result, size: int, metric: int, length: float) -> None:
-    """From what orders rows to what is reported: `length` is that of the query."""
+    """From what orders rows (the product, the negative squared distance) to what is reported: `length` is that of the query."""
     for i in range(size):
-        if metric == COSINE and length > 0:
-            result.scores[i] /= length
+        if metric == COSINE and length > 0:  # rows have length 1 but for the last bits of float32
+            result.scores[i] = min(max(result.scores[i] / length, -1.0), 1.0)
         elif metric == EUCLIDEAN:
-            result.scores[i] = -math.sqrt(max(0.0, length * length - 2 * result.scores[i]))
+            result.scores[i] = -math.sqrt(-result.scores[i])
 
 
 @entry_kernel
 def search_graph(box: Box, query: Floats, k: int, ef: int, rescored: int, metric: int, unit: float, step: float) -> int:
     """The `k` live rows nearest to `query` (d,) among the `rescored` nearest live ones by codes of the `ef` that Algorithm 5 finds, in
-    prepared.result; how many there are, -1 for a query that is not finite. Vectors of a cosine index have length 1. `unit`: what one
-    unit of the query's codes stands for, 0 for its own best; Euclidean distances need that of the graph's bias. `step`: what one unit
-    of a row's byte code stands for."""
+    prepared.result; how many there are, or NOT_FINITE, OUT_OF_RANGE. Vectors of a cosine index have length 1. `unit`: what one unit of
+    the query's codes stands for, 0 for its own best; Euclidean distances need that of the graph's bias. `step`: what one unit of a
+    row's byte code stands for."""
     prepared = box.value
     scratch, result, pool = prepared.scratch, prepared.result, prepared.scratch.pool
     length = length_of(query)
-    if not length < np.inf:
-        return -1
+    if refused(length) == NOT_FINITE or (metric != EUCLIDEAN and refused(length) < 0):
+        return refused(length)
     query_unit = quantise_query(query, scratch, prepared.zero, unit)
     count = knn_search(prepared.graph, ef, scratch)
     short, planes = prepared.words.shape[0] > 0, prepared.lower.shape[0] > 0
@@ -157,10 +177,12 @@ def search_graph(box: Box, query: Floats, k: int, ef: int, rescored: int, metric
             product = 16 * dot_nibbles(prepared.graph.codes, row, scratch.query)
             product += dot_nibbles(prepared.lower, row, scratch.query) - of_bytes
             score = np.float64(product) * query_unit * step
+            if metric == EUCLIDEAN:
+                score = min(0.0, 2 * (score - prepared.norms[row]) - length * length)
+        elif metric == EUCLIDEAN:
+            score = -np.float64(squared_distance(prepared.vectors, row, query))
         else:
             score = np.float64(dot_floats(prepared.vectors, row, query))
-        if metric == EUCLIDEAN:
-            score -= prepared.norms[row]
         size = insert_result(result, size, k, row, score)
     result.passed[0] = passed
     # The caller will look at the names: they are as far away in memory as the vectors, and come meanwhile.

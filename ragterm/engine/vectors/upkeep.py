@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ragterm.engine.vectors import execution, index, warm
+from ragterm.engine.vectors import execution, searching, warm
 from ragterm.engine.vectors.check import layer_links
 
 if TYPE_CHECKING:
@@ -36,11 +36,11 @@ class Upkeep:
     def ready(self) -> bool:
         if not execution.is_warm():
             return False
-        return len(self._index) <= index.EXACT_LIMIT or not self._due()
+        return len(self._index) <= searching.EXACT_LIMIT or not self._due()
 
     def look(self) -> None:
         """Start the thread if there is something to do for it."""
-        if len(self._index) <= index.EXACT_LIMIT // 2:
+        if len(self._index) <= searching.EXACT_LIMIT // 2:
             return
         with self._state:
             if self._thread is None and not self._closed and (not execution.is_warm() or self._due()):
@@ -100,7 +100,7 @@ class Upkeep:
 
     def _due(self) -> bool:
         waiting = self._index.waiting
-        if len(self._index) <= index.EXACT_LIMIT:
+        if len(self._index) <= searching.EXACT_LIMIT:
             return False
         return waiting > max(WAITING_ROWS, WAITING_SHARE * self._index.rows) or self._index.needs_rebuild
 
