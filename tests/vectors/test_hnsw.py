@@ -267,6 +267,25 @@ def test_a_node_without_links_to_it_gets_one_without_cutting_off_another():
     assert connect.connect_layers(graph) == 0
 
 
+def test_copies_of_one_point_are_left_again():
+    """With 2M links each, 2M + 1 copies would link to each other and to nobody else: a search that comes there would stay."""
+    points = [(20 + i, 7 * i % 20) for i in range(40)] + [(0, 0)] * 9
+    graph = built(points, m=4, ef_construction=20)
+    assert check_graph(graph) == []
+    for start in range(len(points)):
+        met, frontier = {start}, [start]
+        while frontier:
+            ahead = [target for target in links(graph, frontier.pop()) if target not in met]
+            met.update(ahead)
+            frontier += ahead
+        assert len(met) == len(points), start
+    assert graph.top[0] < 40
+    graph.links[40:49] = [[other for other in range(40, 49) if other != copy] for copy in range(40, 49)]
+    assert any("from 9 nodes there is no way" in problem for problem in check_graph(graph))
+    assert connect.connect_layers(graph) >= 1
+    assert check_graph(graph) == []
+
+
 def paper_graph(points, levels, m, ef_construction):
     """The paper's algorithms 1, 2 and 4 once more, as directly as Python allows: layers as dictionaries, heapq, no arrays."""
     layers = [{} for _ in range(max(levels) + 1)]

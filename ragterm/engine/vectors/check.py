@@ -22,7 +22,8 @@ def check_graph(
 
     Checked: the shapes fit each other; the entry point stands on the highest layer; degrees lie within M (2M on the ground); links
     lead to other nodes of the same layer, each once; every node is reachable on each of its layers from the entry point along
-    the links; `keys`, where given, has one for every node, and no node that is not `deleted` shares its key with another.
+    the links, and the entry point from it, so that all are from wherever a search enters the layer; `keys`, where given, has
+    one for every node, and no node that is not `deleted` shares its key with another.
     """
     problems = _shapes(graph, keys)
     if problems or not (graph.levels > NOT_THERE).any():
@@ -71,6 +72,21 @@ def reachable(graph: Graph, layer: int, start: int) -> NDArray[np.bool_]:
     return met
 
 
+def returning(graph: Graph, layer: int, end: int) -> NDArray[np.bool_]:
+    """From which nodes a walk along the links of `layer` can come to `end`; bool (n,)."""
+    sources, targets = layer_links(graph, layer)
+    met = np.zeros(len(graph.codes), dtype=np.bool_)
+    met[end] = True
+    while len(sources):
+        ahead = met[targets]
+        met[sources[ahead]] = True
+        rest = ~ahead & ~met[sources]
+        if not ahead.any():
+            break
+        sources, targets = sources[rest], targets[rest]
+    return met
+
+
 def _shapes(graph: Graph, keys: NDArray[np.int64] | None) -> list[str]:
     nodes = len(graph.codes)
     if {len(graph.levels), len(graph.upper_row)} != {nodes} or len(graph.sums) not in (0, nodes):
@@ -108,5 +124,8 @@ def _links_of(graph: Graph, layer: int) -> list[str]:
 
 
 def _reach(graph: Graph, layer: int, entry: int) -> list[str]:
-    lost = int(((graph.levels >= layer) & ~reachable(graph, layer, entry)).sum())
-    return [f"layer {layer}: {lost} nodes cannot be reached from the entry point"] if lost else []
+    there = graph.levels >= layer
+    lost = int((there & ~reachable(graph, layer, entry)).sum())
+    stuck = int((there & ~returning(graph, layer, entry)).sum())
+    problems = [f"layer {layer}: {lost} nodes cannot be reached from the entry point"] if lost else []
+    return problems + ([f"layer {layer}: from {stuck} nodes there is no way to the entry point"] if stuck else [])

@@ -74,12 +74,13 @@ def levels_of(vectors: Floats, limit: float, bits: int, padded: int) -> Codes:
     """The code of every component, one to a byte, uint8 (n, padded)."""
     half = 1 << (bits - 1)
     values = np.full((len(vectors), padded), half, dtype=np.uint8)
-    if bits == 8:
-        scaled = np.rint(vectors * np.float32(127 / limit))
-        np.clip(scaled, -127, 127, out=scaled)
-    else:
-        scaled = np.floor(vectors * np.float32(half / limit))
-        np.clip(scaled, -half, half - 1, out=scaled)
+    with np.errstate(over="ignore"):  # what overflows is cut off anyway
+        if bits == 8:
+            scaled = np.rint(vectors * np.float32(127 / limit))
+            np.clip(scaled, -127, 127, out=scaled)
+        else:
+            scaled = np.floor(vectors * np.float32(half / limit))
+            np.clip(scaled, -half, half - 1, out=scaled)
     values[:, : vectors.shape[1]] = scaled + np.float32(half)
     return values
 

@@ -6,6 +6,10 @@ point along its links, and every node that was not met gets a link from a near n
 
 The link goes to a free place where there is one; otherwise it replaces a link that the walk did not need. The links of the
 walk form a tree, so no node becomes unreachable by that, and as a tree of n nodes has n - 1 links, a place is always found.
+
+That is not enough: a search enters a layer where the one above led it, and what is reachable from the entry point may not be from
+there. Forty copies of one vector can spend all their links on each other, and whoever comes among them does not get out. So every
+node gets a way back to the entry point as well; then each is reachable from every other.
 """
 
 from __future__ import annotations
@@ -22,22 +26,30 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Parents = NDArray[np.int64]
+    Marks = NDArray[np.int8]
 
 UNREACHED = -1
+RETURNS, RETURNS_NOW = 1, 2
 
 
 def connect_layers(graph: Graph) -> int:
-    """Make every node reachable on each of its layers from the entry point; how many links that took."""
+    """Make every node reachable on each of its layers from every other; how many links that took."""
     if graph.top[0] < 0:
         return 0
     parents = np.empty(len(graph.codes), dtype=np.int64)
     queue = np.empty(len(graph.codes), dtype=np.int64)
-    return sum(int(connect_layer(graph, layer, parents, queue)) for layer in range(int(graph.top[1]), -1, -1))
+    returns = np.empty(len(graph.codes), dtype=np.int8)
+    added = 0
+    for layer in range(int(graph.top[1]), -1, -1):
+        added += int(connect_layer(graph, layer, parents, queue))
+        added += int(connect_back(graph, layer, parents, returns))
+    return added
 
 
 @entry_kernel
 def connect_layer(graph: Graph, layer: int, parents: Parents, queue: Parents) -> int:
-    """One layer of `connect_layers`. `parents` and `queue`: int64 (n,), room to work in."""
+    """Make every node of a layer reachable from the entry point. `queue`: int64 (n,), room to work in; `parents`, int64 (n,), holds the
+    tree of the walk afterwards."""
     parents[:] = UNREACHED
     entry_point = int(graph.top[0])
     parents[entry_point] = entry_point
@@ -105,3 +117,59 @@ def spare_place(graph: Graph, layer: int, source: int, parents: Parents) -> int:
         if parents[graph.links[row, i]] != source:
             return i
     return -1
+
+
+@entry_kernel
+def connect_back(graph: Graph, layer: int, parents: Parents, returns: Marks) -> int:
+    """Give every node of a layer a way to the entry point. `parents`: the tree of `connect_layer`, which stays whole; `returns`: room
+    for a mark of each node that has one."""
+    returns[:] = 0
+    returns[int(graph.top[0])] = RETURNS
+    added = 0
+    while mark_returning(graph, layer, returns) > 0:
+        for node in range(graph.codes.shape[0]):
+            # Of the nodes without a way back, some have a parent with one: they are linked to it. (Not to a parent that has it only
+            # since this round: to that one they may be linked.)
+            if graph.levels[node] < layer or returns[node] != 0 or returns[parents[node]] != RETURNS:
+                continue
+            source = node
+            place = spare_place(graph, layer, source, parents)
+            while (
+                place < 0
+            ):  # it leads its links' nodes, all of them: one further down the tree, whose end has places to spare
+                source = graph.links[row_of(graph, source, layer), 0]
+                place = spare_place(graph, layer, source, parents)
+            graph.links[row_of(graph, source, layer), place] = parents[node]
+            returns[source] = RETURNS_NOW
+            returns[node] = RETURNS_NOW
+            added += 1
+    return added
+
+
+@kernel
+def mark_returning(graph: Graph, layer: int, returns: Marks) -> int:
+    """Mark every node with a link to a marked one, and so on; how many are left."""
+    count = graph.codes.shape[0]
+    for node in range(count):
+        if returns[node] == RETURNS_NOW:
+            returns[node] = RETURNS
+    marked, left, sweep = 1, 0, 0
+    while marked > 0:
+        marked = left = 0
+        for i in range(count):
+            node = i if sweep == 0 else count - 1 - i
+            if graph.levels[node] < layer or returns[node] != 0:
+                continue
+            left += 1
+            row = row_of(graph, node, layer)
+            for place in range(room_of(graph, layer)):
+                neighbour = graph.links[row, place]
+                if neighbour < 0:
+                    break
+                if returns[neighbour] != 0:
+                    returns[node] = RETURNS
+                    marked += 1
+                    left -= 1
+                    break
+        sweep = 1 - sweep  # once up, once down: a chain takes two sweeps, whichever way it goes
+    return left

@@ -114,9 +114,13 @@ class VectorDB:
         self._upkeep = Upkeep(index, rows.save)
         self._searches = self._search_nanoseconds = 0
         self._looked = perf_counter_ns()
-        self._mark = rows.begin(index)
-        self._named(range(self._mark.rows))
-        self._follow()
+        try:
+            self._mark = rows.begin(index)
+            self._named(range(self._mark.rows))
+            self._follow()
+        except BaseException:
+            rows.close()
+            raise
         self._upkeep.look()
 
     # -- what is there ------------------------------------------------------------------------------------------------
@@ -147,6 +151,7 @@ class VectorDB:
 
     def items(self) -> Iterator[Item]:
         """All of them, in the order of `ids`."""
+        self._look()
         vectors, rows = self._index.vectors, np.flatnonzero(self._index.alive)
         for start in range(0, len(rows), _COPIED_AT_ONCE):
             part = rows[start : start + _COPIED_AT_ONCE].tolist()
@@ -319,6 +324,7 @@ class VectorDB:
         if path is None:
             self._rows.save(self._index)
             return
+        self._look()
         with self._changing:
             of = self._items.parameters
             copy = FolderRows.create(Path(path), self.dimensions, of)
@@ -343,7 +349,8 @@ class VectorDB:
         return self._upkeep.wait(timeout)
 
     def get_stats(self) -> dict[str, Any]:
-        """What there is: counts, parameters, bytes, mean time of a search in milliseconds, the layers of the graph."""
+        """What there is: counts, parameters, bytes, mean time of a search in milliseconds, the layers of the graph;
+        `note` says what went wrong in the background, "" for nothing."""
         index = self._index
         layers = self._upkeep.layers()
         return {
@@ -364,13 +371,16 @@ class VectorDB:
             "edges": sum(layer["edges"] for layer in layers),
             "linked": index.linked,
             "ready": self.ready,
+            "note": self._upkeep.note,
         }
 
     def close(self) -> None:
         """Stop what runs in the background, write the index, let go of the files."""
         self._upkeep.close()
-        self._rows.save(self._index)
-        self._rows.close()
+        try:
+            self._rows.save(self._index)
+        finally:
+            self._rows.close()
 
     def __enter__(self) -> VectorDB:
         return self

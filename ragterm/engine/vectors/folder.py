@@ -7,10 +7,13 @@ write in turns, by SQLite's lock, which is held from before the count is read un
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from ragterm.engine.types.errors import StoreError, UsageError
 from ragterm.engine.vectors import item_file
@@ -21,7 +24,6 @@ from ragterm.engine.vectors.vectors_file import BLOCK_ROWS, VectorFile
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from ragterm.engine.vectors.item_rows import Mark
@@ -102,6 +104,14 @@ class DatabaseFolder:
         """The numbers of the damaged blocks of 1,024 rows, none when all is well. Reads the whole file."""
         rows, blocks = self.items.checksums()
         return self._file.verify(blocks, rows)
+
+    def fingerprint(self, rows: int) -> str:
+        """Of the first `rows` committed vectors: the checksums of their blocks, taken together. Reads no more than one block."""
+        _, blocks = self.items.checksums()
+        whole = rows // BLOCK_ROWS
+        parts = [block.crc for block in blocks[:whole]]
+        parts.append(zlib.crc32(self.vectors(rows)[whole * BLOCK_ROWS :].tobytes()))
+        return f"{rows}-{zlib.crc32(np.array(parts, dtype='<u4').tobytes()):08x}"
 
     @property
     def disk_bytes(self) -> int:

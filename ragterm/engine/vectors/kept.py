@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,10 +11,11 @@ import numpy as np
 
 from ragterm.engine.types.errors import StoreError
 from ragterm.engine.vectors import index_snapshot
-from ragterm.engine.vectors.folder import DatabaseFolder
+from ragterm.engine.vectors.folder import VECTORS, DatabaseFolder
 from ragterm.engine.vectors.item_rows import Mark
 from ragterm.engine.vectors.memory_items import MemoryItems
 from ragterm.engine.vectors.snapshot import SnapshotError
+from ragterm.engine.vectors.vectors_file import BLOCK_ROWS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -62,12 +63,13 @@ class FolderRows:
         self._folder = folder
         self.items = folder.items
         self.dimensions = folder.dimensions
-        self._saved: tuple[int, int] | None = None
+        self._saved: tuple[int, object] | None = None
+        self._saving = threading.Lock()
         self._closed = False
 
     @classmethod
     def create(cls, path: Path, dimensions: int, parameters: Mapping[str, Json]) -> FolderRows:
-        return cls(DatabaseFolder.create(path, dimensions, {**parameters, "lineage": os.urandom(8).hex()}))
+        return cls(DatabaseFolder.create(path, dimensions, parameters))
 
     @classmethod
     def open(cls, path: Path) -> FolderRows:
@@ -81,19 +83,19 @@ class FolderRows:
         """Fill the empty `index` with the rows that there are. Raises StoreError when vectors are damaged."""
         mark = self.items.mark
         if mark.rows <= CHECKED_ROWS and (damaged := self._folder.verify()):
-            raise StoreError(
-                "Vectors are damaged", f"blocks {damaged[:5]} of {self._folder.path}", "restore it from a copy"
-            )
+            where = f"{self._folder.path / VECTORS}, in blocks of {BLOCK_ROWS} rows: {damaged[:5]}"
+            raise StoreError("Vectors are damaged", where, f"restore {self._folder.path} from a copy")
         stored, alive = self._folder.vectors(mark.rows), self.items.alive()
         try:
-            kept = index_snapshot.read(self._folder.path, self._lineage, self._of(index), mark.rows)
+            kept = index_snapshot.read(
+                self._folder.path, self._folder.fingerprint, self.dimensions, self._of(index), mark.rows
+            )
         except (SnapshotError, KeyError):
             if mark.rows:
-                index.add(stored, stored)
-                index.remove(np.flatnonzero(~alive))
+                index.add(stored, stored, np.flatnonzero(~alive))
         else:
             index.take(kept, stored, alive)
-            self._saved = (len(kept.codes), kept.linked)
+            self._saved = (len(kept.codes), kept.graph)
         return mark
 
     def append(self, ids: Sequence[str], vectors: Floats, metadata: Sequence[Metadata | None] | None) -> None:
@@ -105,20 +107,26 @@ class FolderRows:
         index.add(stored[index.rows :], stored, removed)
 
     def save(self, index: VectorIndex) -> None:
-        """Write the snapshot, if there is something new to write."""
-        kept = index.keep()
-        state = (len(kept.codes), kept.linked)
-        if not self._closed and state != self._saved:
-            index_snapshot.write(self._folder.path, self._lineage, self._of(index), kept)
+        """Write the snapshot, if there is something new to write, and nobody has written one with a graph of more rows. Raises
+        StoreError."""
+        with self._saving:
+            kept = index.keep()
+            state = (len(kept.codes), kept.graph)
+            if self._closed or (self._saved is not None and self._saved[0] == state[0] and self._saved[1] is state[1]):
+                return
+            path, of = self._folder.path, self._of(index)
+            if index_snapshot.linked_rows(path, self._folder.fingerprint, of, index.rows) > kept.linked:
+                return
+            try:
+                index_snapshot.write(path, self._folder.fingerprint(len(kept.codes)), of, kept)
+            except OSError as error:
+                hint = "the vectors are safe, and the index is made anew without it"
+                raise StoreError("The index cannot be written", f"{path}: {error.strerror}", hint) from error
             self._saved = state
 
     def close(self) -> None:
         self._closed = True
         self._folder.close()
-
-    @property
-    def _lineage(self) -> str:
-        return str(self.items.parameters["lineage"])
 
     def _of(self, index: VectorIndex) -> dict[str, Json]:
         return {

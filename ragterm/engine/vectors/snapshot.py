@@ -73,6 +73,20 @@ def write_snapshot(path: Path, kind: str, values: Mapping[str, Any], sections: S
     _sweep(path)
 
 
+def read_values(path: Path, kind: str) -> dict[str, Any]:
+    """The values alone, without looking at the sections. Raises SnapshotError."""
+    try:
+        with path.open("rb") as file:
+            prefix = file.read(_PREFIX.size)
+            length = _PREFIX.unpack(prefix)[2] if len(prefix) == _PREFIX.size else 0
+            header = _header_of(path, np.frombuffer(prefix + file.read(length), dtype=np.uint8))[0]
+    except OSError as error:
+        raise _unusable(path, str(error)) from error
+    if header.get("kind") != kind:
+        raise _unusable(path, f"it holds {header.get('kind')}, not {kind}")
+    return dict(header["values"])
+
+
 def read_snapshot(path: Path, kind: str) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     """The values and the arrays (views into one buffer) of the file at `path`. Raises SnapshotError."""
     try:
@@ -81,6 +95,15 @@ def read_snapshot(path: Path, kind: str) -> tuple[dict[str, Any], dict[str, NDAr
         raise _unusable(path, "there is none") from error
     except OSError as error:
         raise _unusable(path, str(error)) from error
+    header, end = _header_of(path, buffer)
+    try:
+        return _read_sections(path, kind, buffer, end, header)
+    except (KeyError, TypeError, ValueError) as error:
+        raise _unusable(path, f"its header makes no sense ({error})") from error
+
+
+def _header_of(path: Path, buffer: NDArray[np.uint8]) -> tuple[dict[str, Any], int]:
+    """The header, and where it ends."""
     if len(buffer) < _PREFIX.size:
         raise _unusable(path, "it is cut short")
     magic, version, length, crc = _PREFIX.unpack(buffer[: _PREFIX.size].tobytes())
@@ -92,9 +115,10 @@ def read_snapshot(path: Path, kind: str) -> tuple[dict[str, Any], dict[str, NDAr
     if len(raw) != length or zlib.crc32(raw) != crc:
         raise _unusable(path, "its header is damaged")
     try:
-        return _read_sections(path, kind, buffer, _PREFIX.size + length, json.loads(raw))
-    except (KeyError, TypeError, ValueError) as error:
+        header = json.loads(raw)
+    except ValueError as error:
         raise _unusable(path, f"its header makes no sense ({error})") from error
+    return header, _PREFIX.size + length
 
 
 def _read_sections(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 import time
@@ -18,54 +19,54 @@ if TYPE_CHECKING:
 
     Progress = Callable[[int, int], None]
 
+logger = logging.getLogger(__name__)
+
 WAITING_SHARE = 0.05
 """Rows that wait to be linked are scanned at each search: at this share of all, the graph is brought up to date."""
 WAITING_ROWS = 2_000
 
 
+class _ClosedMeanwhile(Exception):
+    """Breaks off a link."""
+
+
 class Upkeep:
-    """One thread at most, started when there is something to do."""
+    """One thread at most, started when there is something to do. What fails there is logged and said in `note`, and tried again when
+    many more rows have come."""
 
     def __init__(self, watched: VectorIndex, save: Callable[[VectorIndex], None]) -> None:
         self._index, self._save = watched, save
         self._state = threading.Condition()
         self._thread: threading.Thread | None = None
         self._closed = False
+        self._cannot_compile = False
+        self._failed_rows: int | None = None
+        self.note = ""
 
     @property
     def ready(self) -> bool:
-        if not execution.is_warm():
-            return False
-        return len(self._index) <= searching.EXACT_LIMIT or not self._due()
+        return execution.is_warm() and not self._due()
 
     def look(self) -> None:
         """Start the thread if there is something to do for it."""
-        if len(self._index) <= searching.EXACT_LIMIT // 2:
-            return
-        with self._state:
-            if self._thread is None and not self._closed and (not execution.is_warm() or self._due()):
-                self._thread = threading.Thread(target=self._work, name="vector-upkeep", daemon=True)
-                self._thread.start()
+        if len(self._index) > searching.EXACT_LIMIT // 2:
+            self._start()
 
     def link(self, progress: Progress | None) -> None:
         warm.warm()
         self._index.link(cores(), progress)
+        self._failed_rows, self.note = None, ""
         self._save(self._index)
 
     def wait(self, timeout: float | None) -> bool:
-        """Do in this thread's time what is left to do, or wait for the thread that does."""
+        """Wait for the thread that does what is left to do; whether that is done."""
         end = None if timeout is None else time.monotonic() + timeout
         while not self.ready:
-            with self._state:
-                if self._thread is None and not self._closed:
-                    self._thread = threading.Thread(target=self._work, name="vector-upkeep", daemon=True)
-                    self._thread.start()
-                thread = self._thread
+            thread = self._start()
             left = None if end is None else end - time.monotonic()
-            if self._closed or (left is not None and left <= 0):
+            if thread is None or (left is not None and left <= 0):
                 return self.ready
-            if thread is not None:
-                thread.join(left)
+            thread.join(left)
         return True
 
     def close(self) -> None:
@@ -99,21 +100,57 @@ class Upkeep:
         return found
 
     def _due(self) -> bool:
+        """Whether the graph is of use, and far behind."""
         waiting = self._index.waiting
         if len(self._index) <= searching.EXACT_LIMIT:
             return False
         return waiting > max(WAITING_ROWS, WAITING_SHARE * self._index.rows) or self._index.needs_rebuild
 
+    def _wanted(self) -> bool:
+        if self._closed or self._cannot_compile:
+            return False
+        if self._failed_rows is not None and self._index.rows <= self._failed_rows + WAITING_ROWS:
+            return False
+        return not execution.is_warm() or self._due()
+
+    def _start(self) -> threading.Thread | None:
+        """The thread, a new one if there is work without one."""
+        with self._state:
+            if self._thread is None and self._wanted():
+                self._thread = threading.Thread(target=self._work, name="vector-upkeep", daemon=True)
+                self._thread.start()
+            return self._thread
+
     def _work(self) -> None:
-        try:
+        while True:
+            with self._state:  # no one who adds rows meanwhile takes this thread for one that will link them
+                if not self._wanted():
+                    self._thread = None
+                    return
+            rows = self._index.rows
+            try:
+                self._do()
+            except _ClosedMeanwhile:
+                continue
+            except Exception as error:
+                logger.exception("the graph of a vector database could not be brought up to date")
+                self._failed_rows, self.note = rows, f"the graph is not up to date: {type(error).__name__}: {error}"
+
+    def _do(self) -> None:
+        if not execution.is_warm():
             warm.warm()
-            self._index.shorten()
-            while self._due() and not self._closed:
-                self._index.link(cores())
-                self._save(self._index)
-        finally:
-            with self._state:
-                self._thread = None
+            if not execution.is_warm():
+                self._cannot_compile, self.note = True, "kernels are not compiled here: searches are answered by numpy"
+                return
+        self._index.shorten()
+        if self._due():
+            self._index.link(cores(), self._go_on)
+            self._failed_rows, self.note = None, ""
+            self._save(self._index)
+
+    def _go_on(self, done: int, total: int) -> None:
+        if self._closed:
+            raise _ClosedMeanwhile
 
 
 def cores() -> int:
