@@ -24,7 +24,7 @@ from typing import Any, TypeVar
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 KERNEL_MODULES = tuple(
-    f"ragterm.engine.vectors.{name}" for name in ("kernels", "hnsw", "connect", "search", "scan", "pq")
+    f"ragterm.engine.vectors.{name}" for name in ("kernels", "hnsw", "connect", "search", "scan", "pq", "ivf_search")
 )
 _OTHER_SOURCES = ("ragterm.engine.vectors.intrinsics",)
 
