@@ -18,14 +18,16 @@ from ragterm.engine.vectors.ivf import IvfIndex
 from ragterm.engine.vectors.pq import PqParameters
 
 KINDS = {"flat": None, "bytes": PqParameters(4, 8), "halves": PqParameters(8, 4)}
+# Registers add up four parts at a time, then what is left: of these numbers of parts, some leave none and one has too few.
+SUBSPACES = {8: (2, 6, 12), 4: (2, 6, 12)}
 METRICS = ("cosine", "dot", "euclidean")
 
 
-def data_set() -> tuple[np.ndarray, np.ndarray]:
-    """Vectors (600, 16) in clusters and 6 queries; some vectors occur twice."""
+def data_set(dimensions: int = 16) -> tuple[np.ndarray, np.ndarray]:
+    """Vectors (600, d) in clusters and 6 queries; some vectors occur twice."""
     rng = np.random.default_rng(3)
-    centres = rng.standard_normal((12, 16))
-    points = (centres[rng.integers(0, 12, 606)] + 0.4 * rng.standard_normal((606, 16))).astype(np.float32)
+    centres = rng.standard_normal((12, dimensions))
+    points = (centres[rng.integers(0, 12, 606)] + 0.4 * rng.standard_normal((606, dimensions))).astype(np.float32)
     points[550:600] = points[:50]
     return points[:600], points[600:]
 
@@ -34,11 +36,12 @@ def main() -> None:
     execution_name, out = sys.argv[1:3]
     if execution_name != "numpy":
         assert execution.compile_kernels() == (execution_name == "compiled")
-    vectors, queries = data_set()
+    vectors, queries = data_set(24)
+    kinds = {"flat": None} | {f"{m}x{bits}": PqParameters(m, bits) for bits, ms in SUBSPACES.items() for m in ms}
     results: dict[str, np.ndarray] = {}
     for metric in METRICS:
-        for kind, pq in KINDS.items():
-            index = IvfIndex(16, metric, 9, pq, seed=2)
+        for kind, pq in kinds.items():
+            index = IvfIndex(24, metric, 9, pq, seed=2)
             index.train(vectors)
             index.add(vectors[:400])
             index.add(vectors[400:])

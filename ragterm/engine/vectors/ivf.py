@@ -250,8 +250,9 @@ class IvfIndex:
         Raises UsageError for candidates to be rescored without `rescore_from`.
         """
         state = self._state
-        array = checked_vectors(query, self.dimensions, "query")[0]
+        array = self._as_query(query)
         if k < 1 or state.live == 0:
+            checked_vectors(array, self.dimensions, "query")
             return _NO_ROWS, np.empty(0)
         nprobe = min(max(nprobe, 1), self.lists)
         k = min(k, state.live)
@@ -266,7 +267,16 @@ class IvfIndex:
             count = ivf_search.search_flat(box, array, k, nprobe, self._metric)
         else:
             count = ivf_search.search_codes(box, array, k, nprobe, rescored, self._metric)
+        if count < 0:
+            checked_vectors(array, self.dimensions, "query")  # raises: NaN or infinity
         return prepared.result.rows[:count].copy(), prepared.result.scores[:count].copy()
+
+    def _as_query(self, query: ArrayLike) -> Floats:
+        """float32 (d,). What is an array already is looked at by the kernels alone."""
+        if type(query) is np.ndarray and query.dtype == np.float32 and query.shape == (self.dimensions,):
+            plain: Floats = np.ascontiguousarray(query)
+            return plain
+        return checked_vectors(query, self.dimensions, "query")[0]
 
     def _box(self, state: _State, nprobe: int, rescored: int, k: int) -> tuple[Any, ivf_search.Prepared]:
         """What this thread's searches of `state` read and write; made anew when the state changes or more room is needed."""

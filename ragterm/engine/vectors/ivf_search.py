@@ -30,8 +30,8 @@ from ragterm.engine.vectors.kernels import (
 )
 from ragterm.engine.vectors.pq import (
     PAGE_ROWS,
-    WHOLE_LIMIT,
-    largest_sum,
+    TABLE_LIMIT,
+    largest_in,
     products,
     sum_page,
     sum_page_of_halves,
@@ -43,10 +43,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Floats = NDArray[np.float32]
-    Whole = NDArray[np.int32]
 
 MARGIN = 6
 """How many rows more than k IVF-Flat scores in float64: float32 may confuse the order of equals."""
+DISTANCE_LIMIT = float(1 << 30)
+"""What the largest distance becomes at most, in whole numbers."""
 
 
 class Prepared(NamedTuple):
@@ -60,8 +61,9 @@ class Prepared(NamedTuple):
     nearness: Floats  # (1, lists) how near the query is to each centroid
     probed: Result  # (nprobe,) the lists looked into, nearest first
     sums: Floats  # (m, centroids) products of the query
-    table: Whole  # the same in whole numbers
-    totals: Whole  # (32,) of a page
+    peaks: Floats  # (centroids,)
+    table: NDArray[np.int16]  # the same in whole numbers
+    totals: NDArray[np.int32]  # (32,) of a page
     entries: NDArray[np.int64]  # (kept,) the nearest slots by codes
     nearest: Result  # (kept,) the nearest slots of IVF-Flat
     result: Result  # (k,)
@@ -87,7 +89,8 @@ def prepared_for(
         nearness=np.empty((1, centroids.shape[2]), dtype=np.float32),
         probed=new_result(nprobe),
         sums=np.empty((parts.shape[0], parts.shape[2]), dtype=np.float32),
-        table=np.empty((parts.shape[0], parts.shape[2]), dtype=np.int32),
+        peaks=np.empty(parts.shape[2], dtype=np.float32),
+        table=np.empty((parts.shape[0], parts.shape[2]), dtype=np.int16),
         totals=np.empty(PAGE_ROWS, dtype=np.int32),
         entries=np.empty(whole_blocks(kept), dtype=np.int64),
         nearest=new_result(k + MARGIN),
@@ -203,6 +206,17 @@ def search_flat(box: Box, query: Floats, k: int, nprobe: int, metric: int) -> in
     return size
 
 
+@inlined_kernel
+def less_biases(totals: NDArray[np.int32], biases: Floats, first: int, unit: float) -> int:
+    """Take the biases of the slots from `first` on away from the totals of a page; the largest of what is left."""
+    scale = np.float32(1.0 / unit)
+    largest = np.int32(-0x80000000)
+    for place in range(PAGE_ROWS):
+        totals[place] -= np.int32(np.rint(biases[first + place] * scale))
+        largest = max(largest, totals[place])
+    return int(largest)
+
+
 @kernel
 def scan_codes(prepared: Prepared, query: Floats, nprobe: int, length: int, metric: int) -> float:
     """Section IV-C, steps 2 to 4: put the nearest slots by codes into prepared.entries[:length], a multiple of 8; what one unit of
@@ -210,11 +224,11 @@ def scan_codes(prepared: Prepared, query: Floats, nprobe: int, length: int, metr
     lists, entries = prepared.lists, prepared.entries
     looked_into = choose_lists(prepared, query, nprobe, metric)
     products(prepared.parts, query, prepared.sums)
-    largest = largest_sum(prepared.sums) + prepared.largest_bias
-    far = 0.0
+    largest = largest_in(prepared.sums, prepared.peaks)
+    far = prepared.parts.shape[0] * largest + prepared.largest_bias
     for i in range(looked_into):
         far = max(far, abs(prepared.probed.scores[i]))
-    unit = (largest + far) / WHOLE_LIMIT
+    unit: float = max(largest / TABLE_LIMIT, 2 * far / DISTANCE_LIMIT)
     if unit == 0.0:
         unit = 1.0
     whole_table(prepared.sums, unit, prepared.table)
@@ -231,18 +245,19 @@ def scan_codes(prepared: Prepared, query: Floats, nprobe: int, length: int, metr
         left = lists.counts[number]
         while left > 0:
             if halves:
-                sum_page_of_halves(lists.codes, page, prepared.table, prepared.totals)
+                largest_total = sum_page_of_halves(lists.codes, page, prepared.table, prepared.totals)
             else:
-                sum_page(lists.codes, page, prepared.table, prepared.totals)
-            for place in range(min(left, PAGE_ROWS)):
-                distance = start - int(prepared.totals[place])
-                if biased:
-                    distance += int(np.rint(np.float64(lists.biases[page * PAGE_ROWS + place]) / unit))
-                if distance < furthest:
-                    slot = page * PAGE_ROWS + place
-                    if lists.rows[slot] >= 0:
-                        insert_sorted(entries, length, pack(distance, slot))
-                        furthest = entry_distance(entries[length - 1])
+                largest_total = sum_page(lists.codes, page, prepared.table, prepared.totals)
+            if biased:
+                largest_total = less_biases(prepared.totals, lists.biases, page * PAGE_ROWS, unit)
+            if start - largest_total < furthest:  # most pages hold nothing near
+                for place in range(min(left, PAGE_ROWS)):
+                    distance = start - int(prepared.totals[place])
+                    if distance < furthest:
+                        slot = page * PAGE_ROWS + place
+                        if lists.rows[slot] >= 0:
+                            insert_sorted(entries, length, pack(distance, slot))
+                            furthest = entry_distance(entries[length - 1])
             left -= PAGE_ROWS
             page = lists.nexts[page]
     return unit

@@ -9,11 +9,12 @@ short centroids are kept. A vector of 384 float32 components, 1,536 bytes, becom
 A query is not quantised (asymmetric distance, section III-A): the product of the query with a coded vector is the sum over the parts
 of products that a table of m x 256 numbers holds, made once a query. A scan of codes is m look-ups a row.
 
-The table holds whole numbers on one scale, fine enough (2^-30 of the largest sum) that float32 would round more. Sums of integers
-are the same in any order, so the plain loop, its numpy stand-in and the compiled form give the same bits.
+The table holds whole numbers of 14 bits on one scale: what they round off, 1 / 16382 of the largest, is nothing beside what codes
+lose. Sums of integers are the same in any order, so the plain loop, its numpy stand-in and the compiled form give the same bits;
+and a table of 256 numbers of 16 bits fits the registers of AVX-512, which then look up 32 rows at once (`intrinsics.py`).
 
-Codes lie in pages of 32 rows, part by part: page (m, 32), the bytes of one part side by side, so that the compiled loop adds up
-several rows at once. At 4 bits a byte has an even part in its lower half and the next part in its upper.
+Codes lie in pages of 32 rows, part by part: page (m, 32), the bytes of one part side by side. At 4 bits a byte
+has an even part in its lower half and the next part in its upper.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ragterm.engine.types.errors import UsageError
-from ragterm.engine.vectors.execution import interpreted_as, kernel
+from ragterm.engine.vectors.execution import interpreted_as
 from ragterm.engine.vectors.kmeans import POINTS_PER_CENTROID, k_means, nearest_centroids, sample
 
 if TYPE_CHECKING:
@@ -32,12 +33,13 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float32]
     Codes = NDArray[np.uint8]
-    Whole = NDArray[np.int32]
+    Table = NDArray[np.int16]
+    Totals = NDArray[np.int32]
 
 PAGE_ROWS = 32
-"""Rows of a page: two registers of sixteen sums."""
-WHOLE_LIMIT = float(1 << 30)
-"""What the largest sum becomes in whole numbers."""
+"""Rows of a page: as many numbers of 16 bits as a register holds."""
+TABLE_LIMIT = 8191
+"""The largest number in a table: four of them add up within 16 bits."""
 
 
 @dataclass(frozen=True)
@@ -146,57 +148,74 @@ def products(parts: Floats, query: Floats, sums: Floats) -> None:
                 sums[s, c] += component * parts[s, j, c]
 
 
-@kernel
-def largest_sum(sums: Floats) -> float:
-    """The largest magnitude that one number from every row of `sums` can add up to."""
-    total = 0.0
+def _largest_in_numpy(sums: Floats, peaks: Floats) -> float:
+    return float(np.abs(sums).max())
+
+
+@interpreted_as(_largest_in_numpy)
+def largest_in(sums: Floats, peaks: Floats) -> float:
+    """The largest magnitude in sums (m, centroids), finite. `peaks` (centroids,) is room: a maximum of columns is taken for several at
+    once, one of all numbers only one by one."""
+    for c in range(sums.shape[1]):
+        peaks[c] = 0
     for s in range(sums.shape[0]):
-        largest = np.float32(0.0)
         for c in range(sums.shape[1]):
-            largest = max(largest, abs(sums[s, c]))
-        total += float(largest)
-    return total
+            magnitude = abs(sums[s, c])
+            peaks[c] = magnitude if magnitude > peaks[c] else peaks[c]
+    largest = np.float32(0)
+    for c in range(sums.shape[1]):
+        largest = max(largest, peaks[c])
+    return float(largest)
 
 
-def _whole_table_numpy(sums: Floats, unit: float, table: Whole) -> None:
-    table[:] = np.rint(sums.astype(np.float64) * (1.0 / unit))
+def _whole_table_numpy(sums: Floats, unit: float, table: Table) -> None:
+    table[:] = np.rint(sums * np.float32(1.0 / unit))
 
 
 @interpreted_as(_whole_table_numpy)
-def whole_table(sums: Floats, unit: float, table: Whole) -> None:
+def whole_table(sums: Floats, unit: float, table: Table) -> None:
     """`sums` in whole numbers of `unit`."""
-    scale = 1.0 / unit
+    scale = np.float32(1.0 / unit)
     for s in range(sums.shape[0]):
         for c in range(sums.shape[1]):
-            table[s, c] = np.int32(np.rint(np.float64(sums[s, c]) * scale))
+            table[s, c] = np.int16(np.rint(sums[s, c] * scale))
 
 
-def _sum_page_numpy(codes: Codes, page: int, table: Whole, totals: Whole) -> None:
+def _sum_page_numpy(codes: Codes, page: int, table: Table, totals: Totals) -> int:
     totals[:] = table[np.arange(len(table))[:, np.newaxis], codes[page]].sum(axis=0)
+    return int(totals.max())
 
 
 @interpreted_as(_sum_page_numpy)
-def sum_page(codes: Codes, page: int, table: Whole, totals: Whole) -> None:
-    """Equation 13: totals[r] = the sum over the parts of table[s, code of row r], for the 32 rows of a page: codes of 8 bits
-    (pages, m, 32), table (m, 256)."""
+def sum_page(codes: Codes, page: int, table: Table, totals: Totals) -> int:
+    """Equation 13: totals[r] = the sum over the parts of table[s, code of row r], for the 32 rows of a page, and the largest of them:
+    codes of 8 bits (pages, m, 32), table (m, 256)."""
+    largest = -0x80000000
     for row in range(codes.shape[2]):
         total = np.int32(0)
         for s in range(codes.shape[1]):
             total = np.int32(total + table[s, codes[page, s, row]])
         totals[row] = total
+        largest = max(largest, int(total))
+    return largest
 
 
-def _sum_page_of_halves_numpy(codes: Codes, page: int, table: Whole, totals: Whole) -> None:
+def _sum_page_of_halves_numpy(codes: Codes, page: int, table: Table, totals: Totals) -> int:
     even = np.arange(0, len(table), 2)[:, np.newaxis]
     totals[:] = (table[even, codes[page] & 15] + table[even + 1, codes[page] >> 4]).sum(axis=0)
+    return int(totals.max())
 
 
 @interpreted_as(_sum_page_of_halves_numpy)
-def sum_page_of_halves(codes: Codes, page: int, table: Whole, totals: Whole) -> None:
+def sum_page_of_halves(codes: Codes, page: int, table: Table, totals: Totals) -> int:
     """The same of codes of 4 bits, (pages, m / 2, 32), table (m, 16)."""
+    largest = -0x80000000
     for row in range(codes.shape[2]):
         total = np.int32(0)
         for s in range(codes.shape[1]):
             code = codes[page, s, row]
-            total = np.int32(total + np.int32(table[2 * s, code & 15] + table[2 * s + 1, code >> 4]))
+            total = np.int32(total + table[2 * s, code & 15])
+            total = np.int32(total + table[2 * s + 1, code >> 4])
         totals[row] = total
+        largest = max(largest, int(total))
+    return largest
