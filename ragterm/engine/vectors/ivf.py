@@ -275,8 +275,9 @@ class IvfIndex:
         """float32 (d,). What is an array already is looked at by the kernels alone."""
         if type(query) is np.ndarray and query.dtype == np.float32 and query.shape == (self.dimensions,):
             plain: Floats = np.ascontiguousarray(query)
-            return plain
-        return checked_vectors(query, self.dimensions, "query")[0]
+        else:
+            plain = checked_vectors(query, self.dimensions, "query")[0]
+        return plain
 
     def _box(self, state: _State, nprobe: int, rescored: int, k: int) -> tuple[Any, ivf_search.Prepared]:
         """What this thread's searches of `state` read and write; made anew when the state changes or more room is needed."""
