@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ragterm.engine.types.errors import UsageError
-from ragterm.engine.vectors.index import unit_rows
+from ragterm.engine.vectors.index_state import unit_rows
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
