@@ -385,6 +385,20 @@ def test_closing_breaks_a_link_off(new, linking, monkeypatch):
     assert (db._index.linked, db._upkeep._thread, db.get_stats()["note"]) == (0, None, "")
 
 
+def test_a_program_that_ends_without_closing_says_nothing():
+    code = """
+import numpy as np
+from ragterm import VectorDB
+from ragterm.engine.vectors import execution, index
+execution.is_warm, index.EXACT_LIMIT = lambda: True, 30
+db = VectorDB(8)
+db.insert_batch([f"{i}" for i in range(4000)], np.random.default_rng(0).standard_normal((4000, 8)))
+print(db._upkeep._thread is not None)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("True\n", "")
+
+
 def test_a_full_disk_costs_the_index_only(tmp_path, monkeypatch):
     from ragterm.engine.vectors import index_snapshot
 

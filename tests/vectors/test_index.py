@@ -97,6 +97,18 @@ def test_exact_search_of_any_floats(vectors, data, metric):
         assert wrong(metric, index.vectors, index.alive, query, 3, found, vectors) == ""
 
 
+@pytest.mark.parametrize("metric", METRICS)
+def test_a_great_many_are_sorted_by_numpy(metric, kernels, monkeypatch):
+    index = filled(sample(90), metric)
+    index.remove(np.array([4]))
+    expected = index.search_exact(np.ones(8), 60)
+    monkeypatch.setattr(indexing, "MOST_SCANNED", 50)
+    monkeypatch.setattr(indexing.scan, "scan", lambda *_: pytest.fail("by the kernel"))
+    found = index.search_exact(np.ones(8), 60)
+    assert found[0].tolist() == expected[0].tolist()
+    assert wrong(metric, index.vectors, index.alive, np.ones(8), 60, found) == ""
+
+
 def test_exact_ties_go_to_the_smaller_row(either):
     index = filled(np.ones((20, 5), dtype=np.float32))
     index.remove(np.array([0, 3]))

@@ -135,22 +135,24 @@ def exact_by_numpy(state: State, metric: int, query: Floats, k: int, among: Rows
     size that float32 has."""
     wide = query.astype(np.float64)
     length = float(np.sqrt(wide @ wide))
-    best: Found = NOTHING
-    total = len(state.vectors) if among is None else len(among)
-    for start in range(0, total, _AT_ONCE):
-        stop = min(start + _AT_ONCE, total)
-        part = np.arange(start, stop, dtype=np.int64) if among is None else among[start:stop]
-        part = part[state.alive[part]]
-        rows = state.vectors[part].astype(np.float64)
+    rows = np.flatnonzero(state.alive) if among is None else among[state.alive[among]]
+    scores = np.empty(len(rows), dtype=np.float64)
+    for start in range(0, len(rows), _AT_ONCE):
+        part = slice(start, start + _AT_ONCE)
+        vectors = state.vectors[rows[part]].astype(np.float64)
         if metric == search.EUCLIDEAN:
-            rows -= wide
-            scores = -np.sqrt(np.einsum("ij,ij->i", rows, rows))
+            vectors -= wide
+            scores[part] = -np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
         else:
-            scores = np.einsum("ij,j->i", rows, wide)
-        best = merged(best, (part, scores), k)
+            scores[part] = np.einsum("ij,j->i", vectors, wide)
+    if k < len(rows):
+        near = np.flatnonzero(scores >= np.partition(scores, len(rows) - k)[len(rows) - k])
+        rows, scores = rows[near], scores[near]
+    order = np.lexsort((rows, -scores))[:k]
+    rows, scores = rows[order].astype(np.int64, copy=False), scores[order]
     if metric == search.COSINE and length > 0:
-        best = best[0], np.clip(best[1] / length, -1.0, 1.0)
-    return best
+        scores = np.clip(scores / length, -1.0, 1.0)
+    return rows, scores
 
 
 def merged(one: Found, other: Found, k: int) -> Found:

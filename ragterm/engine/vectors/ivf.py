@@ -23,7 +23,8 @@ import numpy as np
 from ragterm.engine.types.errors import UsageError
 from ragterm.engine.vectors import execution, inverted_lists, ivf_search
 from ragterm.engine.vectors.flat import checked_vectors
-from ragterm.engine.vectors.index import METRICS, Metric, unit_rows
+from ragterm.engine.vectors.index import METRICS, Metric
+from ragterm.engine.vectors.index_state import unit_rows
 from ragterm.engine.vectors.inverted_lists import Lists, Payload
 from ragterm.engine.vectors.kmeans import POINTS_PER_CENTROID, k_means, nearest_centroids, sample
 from ragterm.engine.vectors.pq import PqParameters, ProductQuantiser, as_coded, as_kept, train_quantiser

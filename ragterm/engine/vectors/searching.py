@@ -45,6 +45,8 @@ EXACT_LIMIT = 5_000
 """Up to this many rows a scan is about as quick as a walk, and never misses."""
 SCAN_LIMIT = 20_000
 """Behind a filter that leaves at most this many rows, they are scanned."""
+MOST_SCANNED = 1000
+"""The kernel puts each row in its place among the best k, one by one: for more than so many sorting is quicker."""
 FILTERED_EF = 1.5
 """By how much a walk behind a filter is wider than the share that passes asks for."""
 EF_SEARCH = 96
@@ -157,7 +159,7 @@ class Searching:
     def scan(self, query: Floats, k: int = 10, among: Rows | None = None, state: State | None = None) -> Found:
         """`search_exact` by the kernels, whether or not they are compiled. `among`: live rows, distinct."""
         state = state or self._state
-        if not state.in_range:
+        if not state.in_range or k > MOST_SCANNED:
             return exact_by_numpy(state, self._metric, query, k, among)
         box, prepared = self._box(state, 1, k, None)
         rows = NO_ROWS if among is None else unlocked(among)

@@ -107,7 +107,7 @@ class Upkeep:
         return waiting > max(WAITING_ROWS, WAITING_SHARE * self._index.rows) or self._index.needs_rebuild
 
     def _wanted(self) -> bool:
-        if self._closed or self._cannot_compile:
+        if self._stopped() or self._cannot_compile:
             return False
         if self._failed_rows is not None and self._index.rows <= self._failed_rows + WAITING_ROWS:
             return False
@@ -133,6 +133,8 @@ class Upkeep:
             except _ClosedMeanwhile:
                 continue
             except Exception as error:
+                if self._stopped():
+                    continue
                 logger.exception("the graph of a vector database could not be brought up to date")
                 self._failed_rows, self.note = rows, f"the graph is not up to date: {type(error).__name__}: {error}"
 
@@ -149,8 +151,12 @@ class Upkeep:
             self._save(self._index)
 
     def _go_on(self, done: int, total: int) -> None:
-        if self._closed:
+        if self._stopped():
             raise _ClosedMeanwhile
+
+    def _stopped(self) -> bool:
+        """Whether the database is closed, or the program is ending without that: no thread can be started then."""
+        return self._closed or not threading.main_thread().is_alive()
 
 
 def cores() -> int:
