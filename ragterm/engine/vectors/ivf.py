@@ -51,6 +51,7 @@ class _State:
 
     lists: Lists
     centroids: Floats  # (1, d, lists), or without lists before training
+    anchors: Floats  # (lists,) how much of its centroid PQ takes away from a row
     quantiser: ProductQuantiser | None
     originals: Floats
     rows: int = 0  # the next to be given
@@ -91,6 +92,7 @@ class IvfIndex:
         self._state = _State(
             lists=inverted_lists.empty_lists(lists, dimensions, pq.row_bytes if pq else 0),
             centroids=np.empty((1, dimensions, 0), dtype=np.float32),
+            anchors=np.empty(0, dtype=np.float32),
             quantiser=None,
             originals=np.empty((0, dimensions), dtype=np.float32),
         )
@@ -131,7 +133,7 @@ class IvfIndex:
         if state.quantiser is None:
             return kept.vectors
         left = state.quantiser.decode(as_coded(kept.codes, state.quantiser.bits))
-        return self.centroids[labels[at]] + left
+        return state.anchors[labels[at], np.newaxis] * self.centroids[labels[at]] + left
 
     @property
     def list_sizes(self) -> NDArray[np.int64]:
@@ -167,14 +169,17 @@ class IvfIndex:
                 raise UsageError("The index has rows already", "", "train a new index, then add the rows to it")
             spherical = self.metric == "cosine"
             centroids = k_means(points, self.lists, self.seed, ROUNDS, spherical)
-            quantiser = None
+            quantiser, anchors = None, np.ones(self.lists, dtype=np.float32)
             if self.pq is not None:
                 wanted = POINTS_PER_CENTROID << self.pq.bits
                 points = sample(points, wanted, np.random.default_rng(self.seed))
-                labels, _ = nearest_centroids(points, centroids, spherical)
-                quantiser = train_quantiser(points - centroids[labels], self.pq, self.seed)
+                labels, losses = nearest_centroids(points, centroids, spherical)
+                if spherical:
+                    anchors = mean_products(labels, losses, self.lists)
+                near = anchors[labels, np.newaxis] * centroids[labels]
+                quantiser = train_quantiser(points - near, self.pq, self.seed)
             transposed = np.ascontiguousarray(centroids.T)[np.newaxis]
-            self._state = replace(self._state, centroids=transposed, quantiser=quantiser)
+            self._state = replace(self._state, centroids=transposed, anchors=anchors, quantiser=quantiser)
 
     def add(self, vectors: ArrayLike) -> int:
         """Add vectors (n, d) or one (d,); the row of the first, the others follow. Raises UsageError before training."""
@@ -207,7 +212,7 @@ class IvfIndex:
         labels, _ = nearest_centroids(points, centroids, self.metric == "cosine")
         if state.quantiser is None:
             return labels, Payload(points, np.empty((len(points), 0), dtype=np.uint8), np.empty(0, dtype=np.float32))
-        near = centroids[labels]
+        near = state.anchors[labels, np.newaxis] * centroids[labels]
         codes = state.quantiser.encode(points - near)
         biases = np.empty(0, dtype=np.float32)
         if self.metric == "euclidean":
@@ -287,11 +292,29 @@ class IvfIndex:
             nprobe, k = min(max(nprobe, 64), self.lists), max(k, 64)
             parts = np.empty((0, 0, 0), dtype=np.float32) if state.quantiser is None else state.quantiser.parts
             prepared = ivf_search.prepared_for(
-                state.lists, state.centroids, parts, state.originals, state.largest_bias, nprobe, max(k, rescored), k
+                state.lists,
+                state.centroids,
+                state.anchors,
+                parts,
+                state.originals,
+                state.largest_bias,
+                nprobe,
+                max(k, rescored),
+                k,
             )
             kept = _Ready(state, nprobe, rescored, k, execution.boxed(prepared), prepared)
             self._local.kept = kept
         return kept.box, kept.prepared
+
+
+def mean_products(labels: Rows, losses: Floats, lists: int) -> Floats:
+    """The mean product of each list's rows with its centroid, float32 (lists,), 1 for an empty list; `losses`: one minus the products.
+
+    A spherical centroid has length 1, but the mean of the unit vectors around it is shorter: by this much of the centroid. The mean
+    taken away leaves the least to be coded, a fifth less than the centroid does on embeddings of sentences."""
+    counts = np.bincount(labels, minlength=lists)
+    sums = np.bincount(labels, weights=1 - losses, minlength=lists)
+    return np.where(counts > 0, sums / np.maximum(counts, 1), 1.0).astype(np.float32)
 
 
 @dataclass(frozen=True, slots=True)

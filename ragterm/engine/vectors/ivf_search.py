@@ -3,8 +3,10 @@
 Everything between the query's arrival and the k rows is one compiled function. Inside it a score is a product, or for Euclidean
 -|x - q|^2 / 2, so that higher is better and PQ's sums are the same for both:
 
-    x.q             =  c.q             +  r.q              x: a row, c: the centroid of its list, r = x - c: what PQ codes
-    -|x - q|^2 / 2  =  -|c - q|^2 / 2  +  r.q  -  bias     bias = |r|^2 / 2 + c.r, known when the row is added
+    x.q             =  a c.q           +  r.q              x: a row, c: the centroid of its list, r = x - a c: what PQ codes
+    -|x - q|^2 / 2  =  -|c - q|^2 / 2  +  r.q  -  bias     bias = |r|^2 / 2 + c.r, known when the row is added; a = 1
+
+a is the anchor: 1, but for cosine, where c has length 1 and a c is the mean of the list.
 
 The table of r.q serves all lists: the bias, 4 bytes a row, stands for the table for each list that equation 13 would need.
 """
@@ -26,6 +28,7 @@ from ragterm.engine.vectors.kernels import (
     entry_node,
     insert_sorted,
     pack,
+    prefetch,
     whole_blocks,
 )
 from ragterm.engine.vectors.pq import (
@@ -55,6 +58,7 @@ class Prepared(NamedTuple):
 
     lists: Lists
     centroids: Floats  # (1, d, lists): of the lists, the values of one component side by side
+    anchors: Floats  # (lists,)
     parts: Floats  # (m, d / m, centroids) of PQ
     originals: Floats  # (n, d) float32 rows to score again, or (0, d)
     largest_bias: float
@@ -72,6 +76,7 @@ class Prepared(NamedTuple):
 def prepared_for(
     lists: Lists,
     centroids: Floats,
+    anchors: Floats,
     parts: Floats,
     originals: Floats,
     largest_bias: float,
@@ -83,6 +88,7 @@ def prepared_for(
     return Prepared(
         lists=lists,
         centroids=centroids,
+        anchors=anchors,
         parts=parts,
         originals=originals,
         largest_bias=largest_bias,
@@ -240,7 +246,7 @@ def scan_codes(prepared: Prepared, query: Floats, nprobe: int, length: int, metr
     biased = lists.biases.shape[0] > 0
     for i in range(looked_into):
         number = prepared.probed.rows[i]
-        start = -int(np.rint(prepared.probed.scores[i] / unit))
+        start = -int(np.rint(prepared.anchors[number] * prepared.probed.scores[i] / unit))
         page = lists.firsts[number]
         left = lists.counts[number]
         while left > 0:
@@ -275,6 +281,10 @@ def search_codes(box: Box, query: Floats, k: int, nprobe: int, rescored: int, me
     kept = max(k, rescored)
     unit = scan_codes(prepared, query, nprobe, whole_blocks(kept), metric)
     size = 0
+    if rescored > 0:
+        for i in range(kept):
+            if entries[i] != FURTHEST:
+                prefetch(prepared.originals, lists.rows[entry_node(entries[i])])
     for i in range(kept):
         if entries[i] == FURTHEST:
             break
