@@ -389,8 +389,8 @@ def test_a_program_that_ends_without_closing_says_nothing():
     code = """
 import numpy as np
 from ragterm import VectorDB
-from ragterm.engine.vectors import execution, index
-execution.is_warm, index.EXACT_LIMIT = lambda: True, 30
+from ragterm.engine.vectors import execution, searching
+execution.is_warm, searching.EXACT_LIMIT = lambda: True, 30
 db = VectorDB(8)
 db.insert_batch([f"{i}" for i in range(4000)], np.random.default_rng(0).standard_normal((4000, 8)))
 print(db._upkeep._thread is not None)

@@ -102,8 +102,8 @@ def test_a_great_many_are_sorted_by_numpy(metric, kernels, monkeypatch):
     index = filled(sample(90), metric)
     index.remove(np.array([4]))
     expected = index.search_exact(np.ones(8), 60)
-    monkeypatch.setattr(indexing, "MOST_SCANNED", 50)
-    monkeypatch.setattr(indexing.scan, "scan", lambda *_: pytest.fail("by the kernel"))
+    monkeypatch.setattr(searching, "MOST_SCANNED", 50)
+    monkeypatch.setattr(searching.scan, "scan", lambda *_: pytest.fail("by the kernel"))
     found = index.search_exact(np.ones(8), 60)
     assert found[0].tolist() == expected[0].tolist()
     assert wrong(metric, index.vectors, index.alive, np.ones(8), 60, found) == ""
