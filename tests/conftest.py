@@ -25,3 +25,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("data"):
             item.add_marker(skip)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_compiled_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compiled kernels take the place of the plain ones for the rest of the process, where only kernels can call them. Tests of
+    compiled code run in processes of their own; here the plain ones are as warm as they get."""
+    from ragterm.engine.vectors import execution, warm
+
+    monkeypatch.setattr(warm, "warm", lambda: monkeypatch.setattr(execution, "_warm", True))
+    monkeypatch.setattr(execution, "_warm", execution._warm)

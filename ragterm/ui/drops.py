@@ -65,6 +65,16 @@ def might_be_paths(text: str) -> bool:
     return bool(stripped) and stripped != "/" and len(text) <= LONGEST and _LOOKS.match(stripped) is not None
 
 
+def missing_path(text: str) -> str | None:
+    """What was typed, if it can only be meant as one path (one word by the shell's rules that begins like one);
+    for a text in which `dropped_paths` found nothing."""
+    whole = text.strip()
+    parts = _split_shell(whole) if might_be_paths(whole) and "\n" not in whole else None
+    if parts is None or len(parts) != 1 or not re.search(r"[\\/].", whole):
+        return None
+    return expand(parts[0])
+
+
 def readings(text: str) -> Iterator[list[str]]:
     """Every way in which `text` may be a list of paths, the likeliest first. Parts are expanded, never empty."""
     whole = text.strip()

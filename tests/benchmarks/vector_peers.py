@@ -1,4 +1,4 @@
-"""The other libraries, each behind the same small interface, with indexes kept on disk between runs. What is not installed is left out."""
+"""The other libraries, each behind the same small interface, with indexes kept on disk between runs. What is not there is left out."""
 
 from __future__ import annotations
 
@@ -184,3 +184,25 @@ def of_ngt(base: np.ndarray, folder: Path, k: int) -> Iterator[Engine]:
             lambda q, e=thousandth / 1000: index.search(q, k, epsilon=e, with_distance=False),
             lambda found: [int(row) for row in found],
         )
+
+
+def hnswlib_curve(base: np.ndarray, queries: np.ndarray, truth: list[set[int]], k: int) -> None:
+    """Build on two threads, then recall and thread time at several ef."""
+    import hnswlib
+
+    index = hnswlib.Index("ip", base.shape[1])
+    started = time.perf_counter()
+    fill_hnswlib(index, base, threads=2)
+    built = time.perf_counter() - started
+    index.set_num_threads(1)
+    cells = []
+    for ef in (40, 80, 160):
+        index.set_ef(ef)
+        taken = []
+        for _ in range(2):
+            started = time.thread_time()
+            answers = [index.knn_query(query, k=k, num_threads=1)[0][0] for query in queries]
+            taken.append((time.thread_time() - started) / len(queries) * 1e6)
+        hits = sum(len(set(answer.tolist()) & t) for answer, t in zip(answers, truth, strict=True))
+        cells.append(f"{hits / (k * len(queries)):.3f}/{min(taken):.1f}")
+    print(f"  {'hnswlib':>10} built in {built:.0f} s on two threads   {'  '.join(cells)}")

@@ -1,6 +1,6 @@
 """`VectorDB` against the compiled libraries on real embeddings: queries a second at equal recall, build, exact scan, filters.
 
-    RAGTERM_TEST_DATA=DIR python tests/benchmarks/vectors.py [--peers] [--parts search,build,exact,filter] [--passes 4] [--vectors 100000]
+    RAGTERM_TEST_DATA=DIR python tests/benchmarks/vectors.py [--peers] [--parts search,build,exact,filter] [--passes 4]
 
 One thread, one query a public call, thread time; every engine takes its turn in every pass, the best pass of each counts. The grid of
 each engine's parameter is printed; between two points of it time is read off logarithmically at a recall of 0.95 and 0.99.
@@ -8,17 +8,22 @@ The peers' own indexes use M = 16, efConstruction = 200, as ours does, and are k
 Set NUMBA_CPU_NAME=haswell to measure the plain loops.
 """
 
+# ruff: noqa: E402  the threads of the linear algebra are counted when it is loaded
+
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 
 for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(name, "1")
 
 import math
+import tempfile
 import time
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -57,9 +62,9 @@ def nearest(base: np.ndarray, queries: np.ndarray, k: int = K) -> list[list[int]
     return out
 
 
-def database(base: np.ndarray) -> tuple[VectorDB, float]:
+def database(base: np.ndarray, profile: str, folder: Path | None) -> tuple[VectorDB, float]:
     """A database linked on one thread, and the thread time that took."""
-    db = VectorDB(base.shape[1])
+    db = VectorDB(base.shape[1], profile=profile, path=folder)  # type: ignore[arg-type]
     db.insert_batch([f"doc_{i}" for i in range(len(base))], base)
     started = time.thread_time()
     db._index.link(threads=1)
@@ -83,9 +88,11 @@ def contenders(
 
 
 def search_part(
-    db: VectorDB, base: np.ndarray, queries: np.ndarray, truth: list[list[int]], passes: int, peers: bool
+    db: VectorDB, base: np.ndarray, queries: np.ndarray, truth: list[list[int]], passes: int, peers: bool, only: str
 ) -> None:
-    grid = list(contenders(db, base, peers))
+    grid = [
+        c for c in contenders(db, base, peers) if c[0] == "ragterm" or any(part in c[0] for part in only.split(","))
+    ]
     recall: dict[tuple[str, int], float] = {}
     best: dict[tuple[str, int], float] = {}
     for turn in range(passes):
@@ -121,8 +128,17 @@ def search_part(
             print(f"  the best peer at {wanted}: {min(known) / at['ragterm'][i]:.2f} times our time")
 
 
+def anonymous_bytes() -> int:
+    """This process's memory that is not a file's; 0 where the system does not tell."""
+    try:
+        lines = Path("/proc/self/smaps_rollup").read_text().splitlines()
+    except OSError:
+        return 0
+    return next(int(line.split()[1]) for line in lines if line.startswith("Anonymous:")) * 1024
+
+
 def read_off(points: list[tuple[float, float]], wanted: float) -> float | None:
-    for (a, x), (b, y) in zip(points, points[1:], strict=False):
+    for (a, x), (b, y) in pairwise(points):
         if a <= wanted <= b:
             share = (wanted - a) / (b - a + 1e-12)
             return math.exp((1 - share) * math.log(x) + share * math.log(y))
@@ -149,7 +165,8 @@ def build_part(base: np.ndarray, peers: bool) -> None:
     wall, used = time.perf_counter() - started, time.process_time() - used
     same = all((g.links == index._state.graph.links).all() for g in graphs)
     print(
-        f"  one thread: {min(ours):.1f} s ({len(base) / min(ours):,.0f} vectors/s); {cores()} threads: {wall:.1f} s by the wall, {used:.1f} s of processor"
+        f"  one thread: {min(ours):.1f} s ({len(base) / min(ours):,.0f} vectors/s); "
+        f"{cores()} threads: {wall:.1f} s by the wall, {used:.1f} s of processor"
     )
     print(f"  {cores()} threads to one: {min(ours) / wall:.2f} by the wall; identical graphs: {same}")
     if theirs:
@@ -175,7 +192,8 @@ def exact_part(db: VectorDB, base: np.ndarray, queries: np.ndarray, truth: list[
         theirs = min(theirs, (time.thread_time() - started) / len(queries))
     wrong = sum([int(i[4:]) for i, _ in answer] != t for answer, t in zip(answers, truth, strict=True))
     print(
-        f"  exact: {ours * 1e3:.3f} ms, numpy {theirs * 1e3:.3f} ms, ratio {ours / theirs:.3f}; unlike float64: {wrong} of {len(queries)}"
+        f"  exact: {ours * 1e3:.3f} ms, numpy {theirs * 1e3:.3f} ms, "
+        f"ratio {ours / theirs:.3f}; unlike float64: {wrong} of {len(queries)}"
     )
 
 
@@ -211,6 +229,93 @@ def filter_part(base: np.ndarray, queries: np.ndarray) -> None:
             )
 
 
+def scale_part(base: np.ndarray, queries: np.ndarray, count: int, peers: bool) -> None:
+    """From a thousand vectors to `count`: real ones, and where those do not suffice the same with noise of half their length."""
+    random = np.random.default_rng(5)
+    queries = queries[:200]
+    print(
+        f"  {'vectors':>10} {'insert s':>9} {'link s':>8} {'save s':>7} {'open s':>7} {'bytes/vector':>13} {'disk MB':>8}"
+        "   recall/µs at ef 40, 80, 160"
+    )
+    sizes = [size for size in (1_000, 10_000, 100_000, 1_000_000) if size <= count]
+    drawn: list[tuple[int, float]] = []
+    for size in sizes:
+        vectors = base[:size]
+        if size > len(base):
+            copies = [base] + [noisy(base, random) for _ in range(-(-size // len(base)) - 1)]
+            vectors = np.concatenate(copies)[:size]
+            del copies
+        with tempfile.TemporaryDirectory() as name:
+            before = anonymous_bytes()
+            db = VectorDB(base.shape[1], path=Path(name) / "db")
+            db._upkeep._closed = True  # each step is timed by itself
+            started = time.perf_counter()
+            for start in range(0, size, 50_000):
+                part = vectors[start : start + 50_000]
+                db.insert_batch([f"doc_{start + i}" for i in range(len(part))], part)
+            inserted = time.perf_counter() - started
+            started = time.perf_counter()
+            db._index.link(cores())
+            linked = time.perf_counter() - started
+            started = time.perf_counter()
+            db.save()
+            saved = time.perf_counter() - started
+            disk = db.get_stats()["disk_bytes"]
+            db.close()
+            del db
+            gc.collect()
+            started = time.perf_counter()
+            db = VectorDB.open(Path(name) / "db")
+            db.search(queries[0], K)
+            opened = time.perf_counter() - started
+            db.wait_ready()
+            grown = anonymous_bytes() - before
+            truth = nearest_in_parts(vectors, queries)
+            cells = []
+            for ef in (40, 80, 160):
+                taken, hits = [], 0
+                for _ in range(2):
+                    started = time.thread_time()
+                    answers = [db.search(query, K, ef_search=ef) for query in queries]
+                    taken.append((time.thread_time() - started) / len(queries) * 1e6)
+                hits = sum(len({int(i[4:]) for i, _ in a} & t) for a, t in zip(answers, truth, strict=True))
+                cells.append(f"{hits / (K * len(queries)):.3f}/{min(taken):.1f}")
+            drawn.append((size, min(taken)))
+            print(
+                f"  {size:10,} {inserted:9.2f} {linked:8.2f} {saved:7.2f} {opened:7.2f} {grown / size:13,.0f} {disk / 1e6:8,.0f}"
+                f"   {'  '.join(cells)}",
+                flush=True,
+            )
+            db.close()
+        if peers and size == sizes[-1]:
+            vector_peers.hnswlib_curve(vectors, queries, truth, K)
+    longest = max(taken for _, taken in drawn)
+    for size, taken in drawn:
+        print(f"  {size:10,} {'#' * max(1, round(50 * taken / longest))} {taken:.0f} µs at ef 160")
+
+
+def noisy(base: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    noise = random.standard_normal(base.shape, dtype=np.float32)
+    noise *= 0.5 / np.linalg.norm(noise, axis=1, keepdims=True)
+    noise += base
+    noise /= np.linalg.norm(noise, axis=1, keepdims=True)
+    return noise
+
+
+def nearest_in_parts(base: np.ndarray, queries: np.ndarray) -> list[set[int]]:
+    """The truth in float32, which at this size costs less; ties are of no weight here."""
+    best = np.full((len(queries), 0), 0.0, dtype=np.float32)
+    rows = np.empty((len(queries), 0), dtype=np.int64)
+    for start in range(0, len(base), 50_000):
+        scores = queries @ base[start : start + 50_000].T
+        best = np.concatenate([best, scores], axis=1)
+        rows = np.concatenate([rows, np.broadcast_to(np.arange(start, start + scores.shape[1]), scores.shape)], axis=1)
+        if best.shape[1] > K:
+            keep = np.argpartition(-best, K - 1, axis=1)[:, :K]
+            best, rows = np.take_along_axis(best, keep, axis=1), np.take_along_axis(rows, keep, axis=1)
+    return [set(row.tolist()) for row in rows]
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--vectors", type=int, default=100_000)
@@ -218,20 +323,29 @@ if __name__ == "__main__":
     parser.add_argument("--passes", type=int, default=4)
     parser.add_argument("--parts", default="search,build,exact,filter")
     parser.add_argument("--peers", action="store_true", help="hnswlib, faiss, usearch, and what else is installed")
+    parser.add_argument("--engines", default="", help="only engines whose name contains one of these, comma between")
+    parser.add_argument("--scale", type=int, default=1_000_000, help="how far the part `scale` goes")
+    parser.add_argument("--profile", default="fast", choices=["fast", "compact"])
     parser.add_argument("--data", type=Path, default=None, help="folder with base.npy and queries.npy")
     chosen = parser.parse_args()
     base, queries = vector_data.load(100_000, 1000, chosen.data)
     base, queries = np.ascontiguousarray(base[: chosen.vectors]), queries[: chosen.queries]
     print(f"{len(base):,} vectors of {base.shape[1]} dimensions, {len(queries)} queries, k = {K}; {machine()}")
     warm()
-    truth = nearest(base, queries)
     parts = chosen.parts.split(",")
+    truth = nearest(base, queries) if {"search", "exact"} & set(parts) else []
     if {"search", "exact"} & set(parts):
-        db, _ = database(base)
+        folder = Path(tempfile.mkdtemp()) / "db" if chosen.profile == "compact" else None
+        before = anonymous_bytes()
+        db, _ = database(base, chosen.profile, folder)
+        db.search(queries[0], K)
+        gc.collect()
+        grown = anonymous_bytes() - before
+        print(f"  the process grew by {grown / len(base):,.0f} bytes a vector (memory that is no file's)")
         stats = db.get_stats()
         print(f"  {stats['memory_bytes'] / len(base):,.0f} bytes a vector in memory, float32 originals included")
         if "search" in parts:
-            search_part(db, base, queries, truth, chosen.passes, chosen.peers)
+            search_part(db, base, queries, truth, chosen.passes, chosen.peers, chosen.engines)
         if "exact" in parts:
             exact_part(db, base, queries, truth)
         db.close()
@@ -239,3 +353,5 @@ if __name__ == "__main__":
         build_part(base, chosen.peers)
     if "filter" in parts:
         filter_part(base, queries)
+    if "scale" in parts:
+        scale_part(base, queries, chosen.scale, chosen.peers)

@@ -142,6 +142,14 @@ def test_what_libraries_print_goes_to_the_log(
     assert capfd.readouterr() == ("", "")
 
 
+def test_workers_stay_warm_under_a_parent_that_holds_more_than_they_may(pool: ParserPool) -> None:
+    """A new process inherits its parent's peak in Linux's accounts."""
+    hoard = bytearray(400_000_000)
+    hoard[::4096] = b"x" * len(hoard[::4096])
+    first, second = (pool.submit(f"/pid-{n}.txt").result() for n in (1, 2))
+    assert len(hoard) and first.text == second.text
+
+
 def test_workers_stay_warm_and_give_way(pool: ParserPool) -> None:
     first, second = pool.submit("pid1").result(timeout=60), pool.submit("pid2").result(timeout=60)
     assert first.text == second.text

@@ -18,8 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import numpy as np
 from support.vector_truth import DATA, METRICS, made, recall, wrong
 
-from ragterm.engine.vectors import execution, kernels, scan, search, warm
-from ragterm.engine.vectors import index as indexing
+from ragterm.engine.vectors import execution, kernels, scan, search, searching, warm
 from ragterm.engine.vectors.check import check_graph
 from ragterm.engine.vectors.database import VectorDB
 from ragterm.engine.vectors.index import VectorIndex
@@ -225,14 +224,14 @@ def main() -> None:
     warm.exercise()
     assert execution.is_compiled() == compiled == execution.is_warm()
     execution.is_warm = lambda: True  # type: ignore[assignment]
-    indexing.EXACT_LIMIT, indexing.SCAN_LIMIT = 20, 10
+    searching.EXACT_LIMIT, searching.SCAN_LIMIT = 20, 10
     results: dict[str, object] = {"small": small()}
     if "small" not in sys.argv[3:]:
         before = specialisations()
         kinds_of_callers()
         results["specialisations"] = [before, specialisations()]
         results["integers"] = integers()
-        indexing.SCAN_LIMIT = 1
+        searching.SCAN_LIMIT = 1
         results["exact"] = exact()
         results["recall"], results["problems"] = graphs()
     Path(sys.argv[2]).write_text(json.dumps(results))

@@ -122,6 +122,7 @@ class PaneApp(App[None]):
 
     def __init__(self, pane: type[Pane], engine: FakeEngine | None = None, theme: str = "ragterm") -> None:
         super().__init__()
+        self.animation_level = "none"  # a picture taken while something scrolls is another each time
         self.engine = engine or TraceEngine()
         self.bridge = Bridge(opener=lambda home, settings: self.engine)
         self.bridge.collection = "default"

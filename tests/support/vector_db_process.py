@@ -41,12 +41,11 @@ def apply(seed: int, step: int, model: dict[str, int]) -> dict[str, int]:
 
 
 def main(path: str, seed: str, first: str, asked: str = "") -> None:
-    from ragterm.engine.vectors import execution
-    from ragterm.engine.vectors import index as indexing
+    from ragterm.engine.vectors import execution, searching
     from ragterm.engine.vectors.database import VectorDB
 
     execution.is_warm = lambda: True
-    indexing.EXACT_LIMIT = 8
+    searching.EXACT_LIMIT = 8
     db = VectorDB.open(Path(path))
     for step in range(int(first), 10**9):
         if asked and not sys.stdin.readline():

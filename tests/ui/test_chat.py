@@ -387,6 +387,17 @@ def test_shift_enter_makes_a_line_and_enter_sends() -> None:
     run(steps)
 
 
+def test_a_path_that_is_not_there_is_said_and_can_be_mended(tmp_path: Path) -> None:
+    async def steps(app: PaneApp, pilot: Pilot[Any]) -> None:
+        app.pane.prompt.replace_text(str(tmp_path / "nothing-here"))
+        await pilot.press("enter")
+        await until(pilot, lambda: any("no file or folder" in note.message for note in app._notifications))
+        assert app.pane.prompt.text.endswith("nothing-here")
+        assert not app.pane.conversation.exchanges
+
+    run(steps)
+
+
 def test_a_typed_path_is_offered_not_asked(tmp_path: Path) -> None:
     async def steps(app: PaneApp, pilot: Pilot[Any]) -> None:
         app.pane.prompt.replace_text(str(tmp_path))

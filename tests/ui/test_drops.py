@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ragterm.ui.drops import dropped_paths, might_be_paths, typed_paths
+from ragterm.ui.drops import dropped_paths, might_be_paths, missing_path, typed_paths
 
 
 @pytest.fixture
@@ -158,3 +158,20 @@ def test_every_name_survives_every_way_of_writing(names: list[str]) -> None:
     ):
         assert might_be_paths(text)
         assert dropped_paths(text, there) == paths, text
+
+
+@pytest.mark.parametrize(
+    ("text", "path"),
+    [
+        ("/no/such", "/no/such"),
+        (" '/no/such file.pdf' ", "/no/such file.pdf"),
+        ("./notes", "./notes"),
+        ("/etc is what, exactly?", None),
+        ("what is /etc", None),
+        ("/", None),
+        ("~", None),
+        ("a\n/b", None),
+    ],
+)
+def test_a_missing_path_is_one_word_that_begins_like_one(text: str, path: str | None) -> None:
+    assert missing_path(text) == path

@@ -20,6 +20,7 @@ from ragterm.ui.panes.chat import ChatPane
 from ragterm.ui.panes.inspector import InspectorPane
 from ragterm.ui.panes.layers import LayersPane
 from ragterm.ui.screens.lesson import LessonScreen
+from ragterm.ui.widgets.line_view import LineView
 
 
 async def until(pilot: Pilot[Any], condition: Callable[[], bool]) -> None:
@@ -58,6 +59,10 @@ async def walked(pilot: Pilot[Any], *keys: str) -> None:
     await until(pilot, lambda: pane.walk is not None and pane.map._canvas is not None and pane.node.found is not None)
     await pilot.press(*keys)
     await until(pilot, lambda: pane.node.found is not None)
+    await settled(pilot)
+    # How far the list had to scroll to keep its cursor in view depends on when the card below it took its lines.
+    for view in pane.query(LineView):
+        view.reveal(0)
     await settled(pilot)
 
 

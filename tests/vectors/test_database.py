@@ -16,12 +16,12 @@ from support.vector_truth import METRICS, true_scores
 from ragterm import VectorDB
 from ragterm.engine.types.errors import NotFoundError, StoreError, UsageError
 from ragterm.engine.vectors import database as database_module
-from ragterm.engine.vectors import execution, upkeep
+from ragterm.engine.vectors import execution, searching, upkeep
 from ragterm.engine.vectors import index as indexing
 
 KEYS = {
     "total_vectors", "deleted", "dimensions", "metric", "m", "ef_construction", "seed", "index", "searches",
-    "avg_search_ms", "memory_bytes", "disk_bytes", "layers", "edges", "linked", "ready", "note",
+    "avg_search_ms", "memory_bytes", "disk_bytes", "layers", "edges", "linked", "ready", "note", "profile",
 }  # fmt: skip
 
 
@@ -48,8 +48,8 @@ def new(request, tmp_path):
 def linking(monkeypatch):
     """Small databases have a graph, by interpreted kernels."""
     monkeypatch.setattr(execution, "is_warm", lambda: True)
-    monkeypatch.setattr(indexing, "EXACT_LIMIT", 30)
-    monkeypatch.setattr(indexing, "SCAN_LIMIT", 10)
+    monkeypatch.setattr(searching, "EXACT_LIMIT", 30)
+    monkeypatch.setattr(searching, "SCAN_LIMIT", 10)
     monkeypatch.setattr(upkeep, "WAITING_ROWS", 10)
 
 
@@ -389,8 +389,8 @@ def test_a_program_that_ends_without_closing_says_nothing():
     code = """
 import numpy as np
 from ragterm import VectorDB
-from ragterm.engine.vectors import execution, index
-execution.is_warm, index.EXACT_LIMIT = lambda: True, 30
+from ragterm.engine.vectors import execution, searching
+execution.is_warm, searching.EXACT_LIMIT = lambda: True, 30
 db = VectorDB(8)
 db.insert_batch([f"{i}" for i in range(4000)], np.random.default_rng(0).standard_normal((4000, 8)))
 print(db._upkeep._thread is not None)
@@ -497,7 +497,7 @@ def test_a_graph_that_was_started_over_is_saved(tmp_path, linking, monkeypatch):
 def test_readers_while_a_writer_replaces_everything(new, linked, linking, monkeypatch):
     """Every id has one of two vectors at any moment: no search may miss it, find it twice, or find neither vector's score."""
     if not linked:
-        monkeypatch.setattr(indexing, "EXACT_LIMIT", 10**6)
+        monkeypatch.setattr(searching, "EXACT_LIMIT", 10**6)
     monkeypatch.setattr(database_module, "LOOK_SECONDS", 0)
     db, count = new(4, "dot", m=4, ef_construction=10), 24
     vectors = {f"{i}": [np.array([i + 1, 0, 0, turn], dtype=np.float32) for turn in (0, 100)] for i in range(count)}

@@ -19,8 +19,7 @@ from support.vector_truth import METRICS
 from ragterm import VectorDB
 from ragterm.engine.types.errors import StoreError
 from ragterm.engine.vectors import database as database_module
-from ragterm.engine.vectors import execution, upkeep
-from ragterm.engine.vectors import index as indexing
+from ragterm.engine.vectors import execution, searching, upkeep
 from ragterm.engine.vectors.check import check_graph
 
 SCRIPT = Path(next(iter(support.__path__))) / "vector_db_process.py"
@@ -31,8 +30,8 @@ QUERIES = np.random.default_rng(9).standard_normal((2, 4)).astype(np.float32)
 def _linking(monkeypatch):
     """Small databases have a graph, by interpreted kernels, made when a test says so."""
     monkeypatch.setattr(execution, "is_warm", lambda: True)
-    monkeypatch.setattr(indexing, "EXACT_LIMIT", 20)
-    monkeypatch.setattr(indexing, "SCAN_LIMIT", 5)
+    monkeypatch.setattr(searching, "EXACT_LIMIT", 20)
+    monkeypatch.setattr(searching, "SCAN_LIMIT", 5)
     monkeypatch.setattr(upkeep.Upkeep, "look", lambda self: None)
 
 

@@ -12,9 +12,10 @@ from hypothesis.extra import numpy as npst
 from support.vector_truth import DATA, METRICS, made, recall, true_scores, wrong
 
 from ragterm.engine.types.errors import UsageError
-from ragterm.engine.vectors import construction, execution
+from ragterm.engine.vectors import construction, execution, searching
 from ragterm.engine.vectors import index as indexing
 from ragterm.engine.vectors.check import check_graph
+from ragterm.engine.vectors.codes import Scale
 from ragterm.engine.vectors.index import VectorIndex
 from ragterm.engine.vectors.kernels import pack
 
@@ -30,8 +31,8 @@ def kernels(monkeypatch):
 @pytest.fixture
 def walks(kernels, monkeypatch):
     """The same, and small indexes are walked."""
-    monkeypatch.setattr(indexing, "EXACT_LIMIT", 20)
-    monkeypatch.setattr(indexing, "SCAN_LIMIT", 10)
+    monkeypatch.setattr(searching, "EXACT_LIMIT", 20)
+    monkeypatch.setattr(searching, "SCAN_LIMIT", 10)
 
 
 @pytest.fixture(params=["numpy", "kernels"])
@@ -101,8 +102,8 @@ def test_a_great_many_are_sorted_by_numpy(metric, kernels, monkeypatch):
     index = filled(sample(90), metric)
     index.remove(np.array([4]))
     expected = index.search_exact(np.ones(8), 60)
-    monkeypatch.setattr(indexing, "MOST_SCANNED", 50)
-    monkeypatch.setattr(indexing.scan, "scan", lambda *_: pytest.fail("by the kernel"))
+    monkeypatch.setattr(searching, "MOST_SCANNED", 50)
+    monkeypatch.setattr(searching.scan, "scan", lambda *_: pytest.fail("by the kernel"))
     found = index.search_exact(np.ones(8), 60)
     assert found[0].tolist() == expected[0].tolist()
     assert wrong(metric, index.vectors, index.alive, np.ones(8), 60, found) == ""
@@ -296,14 +297,14 @@ def test_one_far_row_does_not_become_everyones_neighbour(walks):
     vectors = sample(60, 64)
     vectors[7] *= 1e6
     index = filled(vectors, "euclidean")
-    assert (index.state.norms / index.state.limit**2).max() * 16 * 127 > 100
+    assert (index.state.norms / index.state.scale.wide**2).max() * 16 * 127 > 100
     index.link()
     assert check_graph(index.graph) == []
     assert (index.graph.bias >= 0).all()
     assert np.argmax(index.graph.bias) == 7
     many = 70_000  # with so many rows beside it the scale is theirs
     index = VectorIndex(8, "euclidean", m=4, ef_construction=8)
-    index._state = indexing.replace(index.state, norms=np.array([1.0, 1e15]), limit=1.0)
+    index._state = indexing.replace(index.state, norms=np.array([1.0, 1e15]), scale=Scale(0.125, 7.5, 1.0))
     bias = index._on_codes(construction.hnsw.empty_graph(index.state.codes, 4, np.empty(0, np.int8), 4), index.state)
     assert 0 < bias.bias[0] < bias.bias[1] <= many**2
     assert pack(int(bias.bias[1]) * 2 + 2**29, 1) > 0
@@ -337,7 +338,7 @@ def test_euclidean_distances_keep_their_digits_far_from_the_origin(walks):
 
 @pytest.mark.parametrize("metric", METRICS)
 def test_filters(metric, walks, monkeypatch):
-    monkeypatch.setattr(indexing, "SCAN_LIMIT", 3)
+    monkeypatch.setattr(searching, "SCAN_LIMIT", 3)
     vectors, queries = sample(100), sample(4, seed=1)
     index = filled(vectors, metric, ef_construction=20)
     index.link()

@@ -112,14 +112,24 @@ def _alarm(seconds: float) -> None:
 
 def _has_grown(memory_mb: int) -> bool:
     """Whether memory that a file took should go back to the system by way of a fresh process."""
-    if memory_mb <= 0:
-        return False
+    return 0 < memory_mb * 1024 * 1024 // 2 < peak_bytes()
+
+
+def peak_bytes() -> int:
+    """The most memory that this process has held at once, 0 where the system does not tell. Linux's getrusage counts what the parent
+    held when it started the process, which for an application with models in memory is more than a parser ever takes."""
+    try:
+        status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        status = ""
+    for line in status.splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) * 1024
     try:
         import resource
     except ImportError:
-        return False
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak * (1 if sys.platform == "darwin" else 1024) > memory_mb * 1024 * 1024 // 2
+        return 0
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ A query is quantised apart, to signed bytes on its own scale: it has 8 bits in e
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 DEVIATIONS = {4: 2.7, 8: 4.2}
 WORD = 32767
+UP = 1 + 1e-6
+"""Rounds a float32 length up by more than its arithmetic can be off."""
 SAMPLE_ROWS = 20_000
 """The deviation of more than this many rows is taken from evenly spaced ones."""
 ZERO = {4: 7.5, 8: 128.0}
@@ -81,6 +83,49 @@ def levels_of(vectors: Floats, limit: float, bits: int, padded: int) -> Codes:
             np.clip(scaled, -half, half - 1, out=scaled)
     values[:, : vectors.shape[1]] = scaled + np.float32(half)
     return values
+
+
+class Scale(NamedTuple):
+    """How rows are coded. A nibble h stands for (h - zero) step; `wide` is the limit of codes of 8 bits."""
+
+    step: float
+    zero: float
+    wide: float
+
+
+def scale_for(vectors: Floats, two_planes: bool) -> Scale:
+    """The scale for float32 vectors (n, d): best for 4 bits alone, or for 8 bits of which the upper 4 are walked on."""
+    limit = code_limit(vectors, 4)
+    wide = limit * DEVIATIONS[8] / DEVIATIONS[4]
+    # The middle of the 16 bytes that share a nibble lies at 7.5 above the first of them; zero is byte 128.
+    return Scale(16 * wide / 127, (128 - 7.5) / 16, wide) if two_planes else Scale(limit / 8, ZERO[4], wide)
+
+
+def planes_of(vectors: Floats, scale: Scale, two_planes: bool) -> tuple[Codes, Codes]:
+    """Codes of 4 bits, uint8 (n, row_width), and with `two_planes` the lower 4 bits of codes of 8, packed alike, else none."""
+    width = row_width(vectors.shape[1], 4)
+    upper = aligned((len(vectors), width), np.uint8)
+    lower = aligned((len(vectors) if two_planes else 0, width), np.uint8)
+    for start in range(0, len(vectors), _CHUNK_ROWS):
+        part = slice(start, start + _CHUNK_ROWS)
+        if two_planes:
+            values = levels_of(vectors[part], scale.wide, 8, 2 * width)
+            upper[part], lower[part] = nibbles(values >> np.uint8(4)), nibbles(values & np.uint8(15))
+        else:
+            upper[part] = nibbles(levels_of(vectors[part], 8 * scale.step, 4, 2 * width))
+    return upper, lower
+
+
+def lost(vectors: Floats, upper: Codes, scale: Scale) -> Floats:
+    """|x - x'| for each row, rounded up, where x' is what its codes of 4 bits stand for; float32 (n,)."""
+    errors = np.empty(len(vectors), dtype=np.float32)
+    for start in range(0, len(vectors), _CHUNK_ROWS):
+        part = slice(start, start + _CHUNK_ROWS)
+        values = from_nibbles(upper[part])[:, : vectors.shape[1]].astype(np.float32)
+        gap = vectors[part] - (values - np.float32(scale.zero)) * np.float32(scale.step)
+        with np.errstate(over="ignore"):  # infinite where it does not fit
+            errors[part] = np.sqrt(np.einsum("ij,ij->i", gap, gap, dtype=np.float64)) * UP
+    return errors
 
 
 def nibbles(values: Codes) -> Codes:

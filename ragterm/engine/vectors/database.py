@@ -15,27 +15,31 @@ scanned, exactly; in large ones new rows are linked into the graph in the backgr
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter_ns
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
 from ragterm.engine.types.errors import NotFoundError, UsageError
-from ragterm.engine.vectors import index as indexing
-from ragterm.engine.vectors.columns import MetadataColumns
+from ragterm.engine.vectors import searching
+from ragterm.engine.vectors.columns import MetadataColumns, Selection
+from ragterm.engine.vectors.filters import Filter as ParsedFilter
+from ragterm.engine.vectors.filters import parse_filter
 from ragterm.engine.vectors.flat import checked_vectors
 from ragterm.engine.vectors.index import Metric, VectorIndex
 from ragterm.engine.vectors.kept import FolderRows, MemoryRows
 from ragterm.engine.vectors.upkeep import Upkeep
+from ragterm.engine.vectors.views import layer_map_of
 
 if TYPE_CHECKING:
     from types import TracebackType
 
     from numpy.typing import ArrayLike, NDArray
 
+    from ragterm.engine.types.graphs import LayerMap
     from ragterm.engine.vectors.metadata import Json, Metadata
     from ragterm.engine.vectors.upkeep import Progress
 
@@ -44,6 +48,8 @@ if TYPE_CHECKING:
     Hits = list[tuple[str, float]]
 
 _COPIED_AT_ONCE = 8192
+_PARSED = 64
+Profile = Literal["fast", "compact"]
 LOOK_SECONDS = 1.0
 """A search notices what other processes wrote no later than this after the one before."""
 
@@ -66,16 +72,24 @@ class VectorDB:
         dimensions: int,
         metric: Metric = "cosine",
         *,
+        profile: Profile = "fast",
         m: int = 16,
         ef_construction: int = 200,
         seed: int = 1,
         path: Path | str | None = None,
     ) -> None:
-        """A new, empty database: in memory, or in the folder `path`. Raises StoreError where there is one already."""
+        """A new, empty database: in memory, or in the folder `path`. Raises StoreError where there is one already. `profile` "compact"
+        keeps a third of the bytes of "fast" in memory, leaves the vectors on the disk, and so needs a path."""
         if metric not in get_args(Metric):
             raise UsageError(f"Unknown metric {metric!r}", "", f"choose one of: {', '.join(get_args(Metric))}")
-        index = VectorIndex(dimensions, metric, m, ef_construction, seed)
-        parameters = {"metric": metric, "m": m, "ef_construction": ef_construction, "seed": seed}
+        if profile not in get_args(Profile):
+            raise UsageError(f"Unknown profile {profile!r}", "", f"choose one of: {', '.join(get_args(Profile))}")
+        if profile == "compact" and path is None:
+            raise UsageError(
+                "The profile compact needs a path", "it leaves the vectors on the disk", "pass path=FOLDER"
+            )
+        index = VectorIndex(dimensions, metric, m, ef_construction, seed, profile == "compact")
+        parameters = {"metric": metric, "profile": profile, "m": m, "ef_construction": ef_construction, "seed": seed}
         rows = MemoryRows(parameters) if path is None else FolderRows.create(Path(path), dimensions, parameters)
         self._begin(index, rows)
 
@@ -85,7 +99,9 @@ class VectorDB:
         or missing is made anew."""
         rows = FolderRows.open(Path(path))
         of: Any = rows.items.parameters
-        index = VectorIndex(rows.dimensions, of["metric"], of["m"], of["ef_construction"], of["seed"])
+        index = VectorIndex(
+            rows.dimensions, of["metric"], of["m"], of["ef_construction"], of["seed"], of["profile"] == "compact"
+        )
         database = cls.__new__(cls)
         database._begin(index, rows)
         return database
@@ -93,7 +109,7 @@ class VectorDB:
     def _begin(self, index: VectorIndex, rows: MemoryRows | FolderRows) -> None:
         self._index, self._rows, self._items = index, rows, rows.items
         self._columns: MetadataColumns | None = None
-        self._names = np.empty(0, dtype=object)
+        self._parsed: dict[str, ParsedFilter] = {}
         self._changing = threading.RLock()
         self._upkeep = Upkeep(index, rows.save)
         self._searches = self._search_nanoseconds = 0
@@ -132,6 +148,23 @@ class VectorDB:
         """Raises NotFoundError."""
         row = self._row(doc_id)
         return Item(doc_id, self._index.vectors[row].copy(), self._items.metadata_of(row))
+
+    def items(self) -> Iterator[Item]:
+        """All of them, in the order of `ids`."""
+        self._look()
+        vectors, rows = self._index.vectors, np.flatnonzero(self._index.alive)
+        for start in range(0, len(rows), _COPIED_AT_ONCE):
+            part = rows[start : start + _COPIED_AT_ONCE].tolist()
+            for row, name in zip(part, self._items.ids_of(part), strict=True):
+                yield Item(name, vectors[row].copy(), self._items.metadata_of(row))
+
+    def layer_map(self, level: int, max_nodes: int = 2000) -> LayerMap:
+        """The nodes of a layer of the graph on the plane, at most `max_nodes`; empty for a layer that is not there. A node's key is for
+        `id_of`."""
+        return layer_map_of(self._index, level, max_nodes)
+
+    def id_of(self, key: int) -> str:
+        return self._items.ids_of([key])[0]
 
     # -- changing -----------------------------------------------------------------------------------------------------
 
@@ -206,13 +239,13 @@ class VectorDB:
             self._mark = changes.mark
 
     def _named(self, rows: range) -> None:
-        """`_names` is read without a lock: it is replaced, or written only behind what any row number reaches yet."""
-        names = self._names
+        """The names are read without a lock: they are replaced, or written only behind what any row number reaches yet."""
+        names = self._index.names
         if rows.stop > len(names):
             names = np.empty(rows.stop + rows.stop // 2, dtype=object)
-            names[: rows.start] = self._names[: rows.start]
+            names[: rows.start] = self._index.names[: rows.start]
         names[rows.start : rows.stop] = self._items.ids_of(rows)
-        self._names = names
+        self._index.names = names
 
     def _row(self, doc_id: str) -> int:
         row = self._items.row_of(doc_id)
@@ -225,16 +258,23 @@ class VectorDB:
     # -- searching ----------------------------------------------------------------------------------------------------
 
     def search(
-        self, query: ArrayLike, top_k: int = 10, filter: Filter | None = None, ef_search: int | None = None
+        self,
+        query: ArrayLike,
+        top_k: int = 10,
+        filter: Filter | None = None,
+        ef_search: int | None = None,
+        exact: bool = False,
     ) -> Hits:
         """(id, score), best first; fewer than `top_k` where fewer match. `ef_search`: candidates that the graph
-        keeps; below top_k it is raised to that."""
+        keeps; below top_k it is raised to that. `exact`: as `search_exact`."""
         started = perf_counter_ns()
         if started - self._looked > LOOK_SECONDS * 1e9:
             self._look()
+        if exact:
+            return self.search_exact(query, top_k, filter)
         state = self._index.state
         allowed = None if filter is None else self._matching(filter)
-        hits = self._index.hits(query, top_k, ef_search, allowed, self._names, state)
+        hits = self._index.hits(query, top_k, ef_search, allowed, self._index.names, state)
         self._searches += 1
         self._search_nanoseconds += perf_counter_ns() - started
         return hits
@@ -256,9 +296,9 @@ class VectorDB:
         state = self._index.state
         allowed = None if filter is None else self._matching(filter)
         rows, scores = self._index.exactly(state, query, top_k, allowed)
-        return list(zip(self._names[rows].tolist(), scores.tolist(), strict=True))
+        return list(zip(self._index.names[rows].tolist(), scores.tolist(), strict=True))
 
-    def _matching(self, given: Filter) -> NDArray[np.bool_]:
+    def _matching(self, given: Filter) -> Selection:
         """Rows that match, removed ones too, at least as many as the index had before the call."""
         columns = self._columns
         if columns is None:
@@ -268,7 +308,14 @@ class VectorDB:
                     columns.append(self._items.metadata_between(0, self._mark.rows))
                     self._columns = columns
                 columns = self._columns
-        return columns.select(given).bitmap
+        # To parse a filter takes as long as to search behind it; most are asked again.
+        asked = repr(given)
+        parsed = self._parsed.get(asked)
+        if parsed is None:
+            if len(self._parsed) >= _PARSED:
+                self._parsed.clear()
+            parsed = self._parsed[asked] = parse_filter(given)
+        return columns.select(parsed)
 
     # -- upkeep -------------------------------------------------------------------------------------------------------
 
@@ -311,10 +358,11 @@ class VectorDB:
             "deleted": index.deleted,
             "dimensions": index.dimensions,
             "metric": index.metric,
+            "profile": "compact" if index.compact else "fast",
             "m": index.m,
             "ef_construction": index.ef_construction,
             "seed": index.seed,
-            "index": "hnsw" if layers and len(index) > indexing.EXACT_LIMIT else "exact",
+            "index": "hnsw" if layers and len(index) > searching.EXACT_LIMIT else "exact",
             "searches": self._searches,
             "avg_search_ms": self._search_nanoseconds / max(1, self._searches) / 1e6,
             "memory_bytes": index.memory_bytes + self._items.memory_bytes,

@@ -103,6 +103,11 @@ class CollectionDenseIndex:
     def __len__(self) -> int:
         return self._state.rows.live
 
+    @property
+    def rows(self) -> Rows:
+        """The vectors under their keys, tombstones marked."""
+        return self._state.rows
+
     # -- changing -----------------------------------------------------------------------------------------------------
 
     def apply(self, changes: IndexChanges) -> None:
@@ -308,7 +313,7 @@ class CollectionDenseIndex:
     def summary(self) -> GraphSummary:
         """Layers, nodes, links and degrees. Not `ready` while rows wait to be linked; the layers are then those of the graph so far."""
         current = self.graph_is_current()
-        picture = self._picture()
+        picture = self.picture()
         state = self._state
         graph = state.graph.graph if state.graph is not None else None
         entry = int(state.rows.keys[graph.top[0]]) if graph is not None and graph.top[0] >= 0 else None
@@ -338,14 +343,14 @@ class CollectionDenseIndex:
 
     def layer_map(self, level: int, max_nodes: int = 2000) -> LayerMap:
         """The nodes of a layer on the plane, at most `max_nodes` of them; empty for a layer that is not there."""
-        picture = self._picture()
+        picture = self.picture()
         return LayerMap(level, (), (), (), 0) if picture is None else picture.layer_map(level, max_nodes)
 
     def walk(self, question: str, vector: FloatArray, k: int = 10, ef: int = 40) -> Walk:
         """The way of a query through the graph, whether or not the graph answers queries at this size. Without a graph: no steps, and
         the results are the exact ones."""
         query = self._query(vector)
-        picture = self._picture()
+        picture = self.picture()
         if picture is not None:
             return picture.walk(question, query, k, ef)
         rows = self._state.rows
@@ -355,10 +360,11 @@ class CollectionDenseIndex:
 
     def neighbours(self, key: int, level: int) -> list[tuple[int, float]]:
         """The nodes that `key` is linked to on `level`, as (key, cosine), nearest first."""
-        picture = self._picture()
+        picture = self.picture()
         return [] if picture is None else picture.neighbours(key, level)
 
-    def _picture(self) -> GraphPicture | None:
+    def picture(self) -> GraphPicture | None:
+        """The graph as it stands with the rows under it, None without one."""
         from ragterm.engine.vectors.views import GraphPicture
 
         self._take_over_graph()

@@ -23,7 +23,9 @@ from typing import Any, TypeVar
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-KERNEL_MODULES = tuple(f"ragterm.engine.vectors.{name}" for name in ("kernels", "hnsw", "connect", "search", "scan"))
+KERNEL_MODULES = tuple(
+    f"ragterm.engine.vectors.{name}" for name in ("kernels", "hnsw", "connect", "search", "scan", "pq", "ivf_search")
+)
 _OTHER_SOURCES = ("ragterm.engine.vectors.intrinsics",)
 
 _loops: dict[Callable[..., Any], Callable[..., Any]] = {}

@@ -141,8 +141,7 @@ def draw_levels(seed: int, count: int, m: int) -> NDArray[np.int8]:
 
 # What a search leaves behind when it is asked to keep a log, one row (event, layer, node, distance) per event: the Layers
 # pane replays it. A log of no rows keeps nothing.
-ENTERED = 0  # a layer is entered at this node
-EXPANDED = 1  # this node, the nearest candidate, is expanded
+ENTERED, EXPANDED = 0, 1  # a layer is entered at this node; this node, the nearest candidate, is expanded
 MET = 2  # a distance was computed for the first time on this layer
 KEPT = 3  # after an expansion: the furthest of the best is this node
 

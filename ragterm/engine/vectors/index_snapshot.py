@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ragterm.engine.vectors import hnsw
-from ragterm.engine.vectors.codes import row_width
+from ragterm.engine.vectors.codes import Scale, row_width
 from ragterm.engine.vectors.kernels import aligned
 from ragterm.engine.vectors.snapshot import SnapshotError, read_snapshot, read_values, write_snapshot
 
@@ -33,8 +33,9 @@ class IndexSnapshot:
     """Codes of 4 bits of the first rows, and the graph of the first `linked` of them."""
 
     codes: NDArray[np.uint8]  # (n, width)
+    lower: NDArray[np.uint8]  # (n, width), or (0, width)
     errors: NDArray[np.float32]  # (n,)
-    limit: float
+    scale: Scale
     fitted: int
     longest: float
     graph: hnsw.Graph | None  # without codes
@@ -48,13 +49,13 @@ def write(folder: Path, fingerprint: str, parameters: Mapping[str, Any], kept: I
         "fingerprint": fingerprint,
         "parameters": dict(parameters),
         "rows": len(kept.codes),
-        "limit": kept.limit,
+        "scale": list(kept.scale),
         "fitted": kept.fitted,
         "longest": kept.longest,
         "linked": kept.linked if graph is not None else 0,
         "top": [] if graph is None else [int(x) for x in graph.top],
     }
-    sections: dict[str, NDArray[Any]] = {"codes": kept.codes, "errors": kept.errors}
+    sections: dict[str, NDArray[Any]] = {"codes": kept.codes, "lower": kept.lower, "errors": kept.errors}
     if graph is not None:
         sections |= {"levels": graph.levels, "links": graph.links, "upper_row": graph.upper_row}
     write_snapshot(folder / FILE, KIND, values, sections)
@@ -76,7 +77,8 @@ def read(
     values, arrays = read_snapshot(folder / FILE, KIND)
     _checked(folder, values, fingerprint, parameters, rows)
     count, linked = values["rows"], values["linked"]
-    wanted = {"codes": (count, row_width(dimensions, 4)), "errors": (count,)}
+    width = row_width(dimensions, 4)
+    wanted = {"codes": (count, width), "lower": (count if parameters["compact"] else 0, width), "errors": (count,)}
     if linked:
         wanted |= {"levels": (linked,), "upper_row": (linked,)}
     if linked > count or any(arrays[name].shape != shape for name, shape in wanted.items()):
@@ -97,8 +99,9 @@ def read(
         )
     return IndexSnapshot(
         codes=arrays["codes"],
+        lower=arrays["lower"],
         errors=arrays["errors"],
-        limit=values["limit"],
+        scale=Scale(*values["scale"]),
         fitted=values["fitted"],
         longest=values["longest"],
         graph=graph,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import ctypes
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ragterm.engine.vectors import execution, search
-from ragterm.engine.vectors.codes import restored
+from ragterm.engine.vectors.codes import UP, Scale, step_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
 NO_ROWS = np.empty(0, dtype=np.int64)
 NOTHING = (NO_ROWS, np.empty(0))
-_LOST = 1 + 1e-6
 _AT_ONCE = 4096
 
 
@@ -34,12 +34,13 @@ class State:
     vectors: Floats  # (n, d); of unit length for cosine
     alive: Mask  # (n,)
     codes: NDArray[np.uint8]  # (n, width) of 4 bits
+    lower: NDArray[np.uint8]  # (n, width) compact: the lower 4 bits of codes of 8; else (0, width)
     words: NDArray[np.int16]  # (n, d) of 16 bits for cosine, or of the first rows only
     errors: Floats  # (n,) what the codes lost
     norms: NDArray[np.float64]  # (n,) half the squared length for Euclidean, else (0,)
     live: int = 0
-    limit: float = 1.0  # of the codes
-    fitted: int = 0  # rows when the limit was taken
+    scale: Scale = Scale(1.0, 7.5, 1.0)  # noqa: RUF009
+    fitted: int = 0  # rows when the scale was taken
     longest: float = 0.0  # |x| and |x'|, an upper bound
     graph: Graph | None = None  # of the first `linked` rows; no codes, they are those above
     linked: int = 0
@@ -49,7 +50,7 @@ class State:
     @property
     def in_range(self) -> bool:
         """Whether products with the codes fit in float32."""
-        return self.limit > search.SMALLEST and self.longest < search.LARGEST
+        return self.scale.wide > search.SMALLEST and self.longest < search.LARGEST
 
     def with_removed(self, rows: Rows) -> State:
         """The same, these rows tombstones."""
@@ -76,9 +77,14 @@ class Ready:
     rows: Rows
     scores: NDArray[np.float64]
     unit: float
+    step: float
+    part: int  # one entry for every so many of ef is scored in full
+    names: NDArray[np.object_]  # kept alive: `prepared` refers to its memory
 
 
-def made_ready(state: State, graph: Graph, ef: int, k: int, unit: float, quick: bool) -> Ready:
+def made_ready(
+    state: State, graph: Graph, ef: int, k: int, unit: float, quick: bool, part: int, names: NDArray[np.object_]
+) -> Ready:
     """`graph`: that of the state, on its codes."""
     from ragterm.engine.vectors.hnsw import new_scratch
 
@@ -89,6 +95,9 @@ def made_ready(state: State, graph: Graph, ef: int, k: int, unit: float, quick: 
         graph=graph,
         scratch=new_scratch(graph, ef),
         vectors=vectors,
+        lower=state.lower,
+        zero=state.scale.zero,
+        names=references(names),
         words=state.words if len(state.words) == len(state.vectors) else state.words[:0],
         norms=state.norms,
         alive=state.alive,
@@ -97,7 +106,28 @@ def made_ready(state: State, graph: Graph, ef: int, k: int, unit: float, quick: 
         result=search.new_result(k),
     )
     compiled = execution.is_compiled()
-    return Ready(state, ef, k, compiled, quick, execution.boxed(prepared), prepared, *prepared.result[:2], unit)
+    step = step_of(state.scale.wide, 8)
+    box = execution.boxed(prepared)
+    return Ready(state, ef, k, compiled, quick, box, prepared, *prepared.result[:2], unit, step, part, names)
+
+
+def references(objects: NDArray[np.object_]) -> NDArray[np.int64]:
+    """The same memory as numbers; the caller keeps `objects` alive."""
+    if not len(objects):
+        return np.empty(0, dtype=np.int64)
+    return np.ctypeslib.as_array((ctypes.c_int64 * len(objects)).from_address(objects.ctypes.data))
+
+
+def within(rows: Rows, state: State) -> Rows:
+    """Ascending `rows` as far as the state has them: whoever chose them may have seen more."""
+    return rows if not len(rows) or rows[-1] < len(state.vectors) else rows[rows < len(state.vectors)]
+
+
+def of_length(allowed: Mask, rows: int) -> Mask:
+    """A mask may know of fewer rows than there are by now (they are not allowed), or of more."""
+    if len(allowed) >= rows:
+        return allowed[:rows]
+    return np.concatenate([allowed, np.zeros(rows - len(allowed), dtype=np.bool_)])
 
 
 def exact_by_numpy(state: State, metric: int, query: Floats, k: int, among: Rows | None) -> Found:
@@ -144,21 +174,10 @@ def half_squares(vectors: Floats) -> NDArray[np.float64]:
     return squares
 
 
-def lost(vectors: Floats, codes: NDArray[np.uint8], limit: float) -> Floats:
-    """|x - x'| for each row, rounded up; float32 (n,). Infinite where it does not fit."""
-    errors = np.empty(len(vectors), dtype=np.float32)
-    for start in range(0, len(vectors), _AT_ONCE):
-        part = slice(start, start + _AT_ONCE)
-        gap = vectors[part] - restored(codes[part], limit, 4, vectors.shape[1])
-        with np.errstate(over="ignore"):
-            errors[part] = np.sqrt(np.einsum("ij,ij->i", gap, gap, dtype=np.float64)) * _LOST
-    return errors
-
-
 def longest_code(vectors: Floats, errors: Floats) -> float:
     """An upper bound of |x'|: no longer than |x| and what was lost together."""
     lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64)) + errors
-    return float(lengths.max(initial=0.0)) * _LOST
+    return float(lengths.max(initial=0.0)) * UP
 
 
 def one_query(checked: Floats) -> Floats:

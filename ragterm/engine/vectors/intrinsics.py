@@ -157,6 +157,18 @@ def prefetch(typing: Any, rows: Any, row: Any) -> Any:
 
 
 @intrinsic  # type: ignore[misc]
+def prefetch_object(typing: Any, slots: Any, row: Any) -> Any:
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        slot = builder.add(_start(context, builder, signature.args[0], arguments[0]), builder.shl(arguments[1], _at(3)))
+        line = builder.inttoptr(_load(builder, slot, I64, 8), ir.PointerType(I8))
+        read, every_level, data = (ir.Constant(I32, value) for value in (0, 3, 1))
+        _call(builder, "llvm.prefetch.p0", ir.VoidType(), line, read, every_level, data)
+        return context.get_dummy_value()
+
+    return types.void(slots, types.int64), generate
+
+
+@intrinsic  # type: ignore[misc]
 def insert_sorted(typing: Any, entries: Any, length: Any, entry: Any) -> Any:
     """Without a branch: new[i] = min(old[i], max(old[i - 1], entry)), eight at a time from the end; old[-1] is the smallest number."""
 
@@ -197,3 +209,85 @@ def insert_sorted(typing: Any, entries: Any, length: Any, entry: Any) -> Any:
         return builder.load(smaller)
 
     return types.int64(entries, types.int64, types.int64), generate
+
+
+WORDS = ir.VectorType(ir.IntType(16), 32)
+HALF_BYTES = ir.VectorType(I8, 32)
+PAGE_SUMS = ir.VectorType(I32, 32)
+ZERO_WORDS = ir.Constant(WORDS, [0] * 32)
+
+
+def _words(value: int) -> ir.Constant:
+    return ir.Constant(WORDS, [value] * 32)
+
+
+def _looked_up(builder: Any, table: Any, first: int, code: Any) -> Any:
+    """VPERMI2W: of the 64 words of the table from `first` on, for each code the one that its six lower bits name."""
+    one, other = (_load(builder, builder.add(table, _at(2 * (first + half))), WORDS) for half in (0, 32))
+    return _call(builder, "llvm.x86.avx512.vpermi2var.hi.512", WORDS, one, code, other)
+
+
+def _of_256(builder: Any, table: Any, codes: Any) -> Any:
+    """For each of 32 codes its word in a table of 256, which four pairs of registers hold: the two upper bits choose the pair."""
+    code = builder.zext(_load(builder, codes, HALF_BYTES), WORDS)
+    by_64, by_128 = (builder.icmp_unsigned("!=", builder.and_(code, _words(bit)), ZERO_WORDS) for bit in (64, 128))
+    found = [_looked_up(builder, table, first, code) for first in (0, 64, 128, 192)]
+    return builder.select(by_128, builder.select(by_64, found[3], found[2]), builder.select(by_64, found[1], found[0]))
+
+
+def _of_16_and_16(builder: Any, table: Any, codes: Any) -> Any:
+    """For each of 32 bytes its lower half's word in a table of 16, and its upper half's in the next, added: both tables are one
+    register (VPERMW)."""
+    code = builder.zext(_load(builder, codes, HALF_BYTES), WORDS)
+    words = _load(builder, table, WORDS)
+    low = builder.and_(code, _words(15))
+    high = builder.add(builder.lshr(code, _words(4)), _words(16))
+    found = [_call(builder, "llvm.x86.avx512.permvar.hi.512", WORDS, words, part) for part in (low, high)]
+    return builder.add(*found)
+
+
+def _page_sums(look_up: Callable[[Any, Any, Any], Any], table_bytes: int, at_once: int) -> Any:
+    """The generator of a sum over the parts of a page: `look_up` finds 32 words for 32 bytes of codes, `table_bytes` of the table
+    belong to them, and so many results as `at_once` add up within 16 bits."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        address, length = _row(context, builder, signature.args[0], arguments[0], arguments[1])
+        table = _start(context, builder, signature.args[2], arguments[2])
+        kept = cgutils.alloca_once_value(builder, ir.Constant(PAGE_SUMS, [0] * 32))
+        parts = builder.lshr(length, _at(5))
+        groups = builder.udiv(parts, _at(at_once))
+
+        def add(first: Any, count: int) -> None:
+            words = ZERO_WORDS
+            for i in range(count):
+                part = builder.add(first, _at(i))
+                here = builder.add(address, builder.shl(part, _at(5)))
+                words = builder.add(
+                    words, look_up(builder, builder.add(table, builder.mul(part, _at(table_bytes))), here)
+                )
+            builder.store(builder.add(builder.load(kept), builder.sext(words, PAGE_SUMS)), kept)
+
+        with cgutils.for_range(builder, groups) as loop:
+            add(builder.mul(loop.index, _at(at_once)), at_once)
+        done = builder.mul(groups, _at(at_once))
+        with cgutils.for_range(builder, builder.sub(parts, done)) as loop:
+            add(builder.add(done, loop.index), 1)
+        sums = builder.load(kept)
+        stored = builder.store(
+            sums,
+            builder.inttoptr(_start(context, builder, signature.args[3], arguments[3]), ir.PointerType(PAGE_SUMS)),
+        )
+        stored.align = 4
+        return builder.sext(_call(builder, "llvm.vector.reduce.smax.v32i32", I32, sums), I64)
+
+    return generate
+
+
+@intrinsic  # type: ignore[misc]
+def sum_page(typing: Any, codes: Any, page: Any, table: Any, totals: Any) -> Any:
+    return types.int64(codes, types.int64, table, totals), _page_sums(_of_256, 512, 4)
+
+
+@intrinsic  # type: ignore[misc]
+def sum_page_of_halves(typing: Any, codes: Any, page: Any, table: Any, totals: Any) -> Any:
+    return types.int64(codes, types.int64, table, totals), _page_sums(_of_16_and_16, 64, 2)

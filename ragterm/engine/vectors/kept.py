@@ -129,4 +129,10 @@ class FolderRows:
         self._folder.close()
 
     def _of(self, index: VectorIndex) -> dict[str, Json]:
-        return {"metric": index.metric, "m": index.m, "ef_construction": index.ef_construction, "seed": index.seed}
+        return {
+            "metric": index.metric,
+            "compact": index.compact,
+            "m": index.m,
+            "ef_construction": index.ef_construction,
+            "seed": index.seed,
+        }

@@ -14,6 +14,7 @@ expanded. Comparing two entries compares distances and settles ties by the small
 
 from __future__ import annotations
 
+import ctypes
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -143,6 +144,11 @@ def prefetch(rows: NDArray[Any], row: int) -> None:
 
 
 @leaf
+def prefetch_object(slots: Entries, row: int) -> None:
+    """The same for the object that row `row` of an array of objects refers to; `slots` are the references as numbers."""
+
+
+@leaf
 def insert_sorted(entries: Entries, length: int, entry: int) -> int:
     """Put `entry` into the ascending entries[:length] (a multiple of 8), where the last drops out; its place is returned."""
     place = length - 1
@@ -190,6 +196,16 @@ def is_expanded(entry: int) -> bool:
 def whole_blocks(count: int) -> int:
     """`count` rounded up to what `insert_sorted` works on."""
     return (count + ENTRIES_AT_ONCE - 1) // ENTRIES_AT_ONCE * ENTRIES_AT_ONCE
+
+
+def unlocked(array: NDArray[Any]) -> NDArray[Any]:
+    """`array` (contiguous), where it is read-only the same memory as an array that is not: numba would compile every kernel anew for
+    arrays of which it knows that. No kernel writes to what it is handed this way. The caller keeps `array` alive."""
+    if array.flags.writeable or not array.size:
+        return array if array.flags.writeable else array.copy()
+    raw = (ctypes.c_uint8 * array.nbytes).from_address(array.ctypes.data)
+    alias: NDArray[Any] = np.ctypeslib.as_array(raw).view(array.dtype).reshape(array.shape)
+    return alias
 
 
 def aligned(shape: tuple[int, ...] | int, dtype: type[Any], fill: int | None = None) -> NDArray[Any]:

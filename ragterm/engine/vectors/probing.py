@@ -22,7 +22,7 @@ _AT_ONCE = 65536
 
 def links(index: CollectionDenseIndex, level: int) -> LayerLinks:
     """The links of a layer; no nodes where there is no graph."""
-    picture = index._picture()
+    picture = index.picture()
     if picture is None or not 0 <= level <= int(picture.stored.graph.top[1]):
         none = np.empty(0, dtype=np.int64)
         nobody = np.empty(0, dtype=np.bool_)
@@ -47,7 +47,7 @@ def links(index: CollectionDenseIndex, level: int) -> LayerLinks:
 
 def standing(index: CollectionDenseIndex, vector: NDArray[np.float32], key: int) -> Standing | None:
     """The true rank of `key` for a query (d,), by exact cosine, ties by key; None for a key that is not there."""
-    rows = index._state.rows
+    rows = index.rows
     at = int(rows.find(np.array([key], dtype=np.int64))[0])
     if at < 0:
         return None

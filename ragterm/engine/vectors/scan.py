@@ -7,7 +7,8 @@ A row x and what its codes stand for, x', differ by a known length |x - x'|; a q
 so the product of codes gives each row an upper bound on its score. The k best by codes are scored in full: the worst of them, T, is a
 score that k rows reach. A row whose upper bound lies below T cannot be among the k best; every other is scored in full. No
 assumption about the vectors enters, only time: rows that all lie within the bound of T would all be read. (But that float32 holds
-products of the lengths that occur, see `search.SMALLEST`.)
+products of the lengths that occur, see `search.SMALLEST`.) Where there are codes of 16 bits, whose error is at most half a step for
+each component, those are asked in between.
 
 Euclidean: x.q - |x|^2 / 2 = (|q|^2 - |x - q|^2) / 2 orders as the distance does, and is bounded with x.q. What is scored in full is
 -|x - q|^2 itself.
@@ -20,8 +21,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ragterm.engine.vectors.codes import WORD
 from ragterm.engine.vectors.execution import Box, entry_kernel, inlined_kernel, summing_kernel
-from ragterm.engine.vectors.kernels import dot_doubles, dot_nibbles, prefetch, squared_distance
+from ragterm.engine.vectors.kernels import dot_doubles, dot_nibbles, dot_words, prefetch, squared_distance
 from ragterm.engine.vectors.search import EUCLIDEAN, Prepared, finish, insert_result, length_of, quantise_query, refused
 
 if TYPE_CHECKING:
@@ -32,8 +34,8 @@ if TYPE_CHECKING:
 
 ROUNDING = 1e-6
 """Relative: more than the float32 arithmetic of a bound can be off."""
-AHEAD = 12
-"""How many rows before its turn a row is fetched, where rows do not follow each other."""
+AHEAD = 16
+"""How many rows before its turn a row is fetched: processors foresee that by themselves, but not across pages."""
 
 
 @inlined_kernel
@@ -42,6 +44,15 @@ def full_score(prepared: Prepared, metric: int, row: int, query: Floats) -> floa
     if metric == EUCLIDEAN:
         return -np.float64(squared_distance(prepared.vectors, row, query))
     return np.float64(dot_doubles(prepared.vectors, row, query))
+
+
+@summing_kernel
+def magnitude_of(query: Floats) -> float:
+    """The sum of its components' magnitudes."""
+    total = 0.0
+    for i in range(query.shape[0]):
+        total += abs(np.float64(query[i]))
+    return total
 
 
 @summing_kernel
@@ -69,7 +80,7 @@ def scan(
     length = length_of(query)
     if refused(length) < 0:
         return refused(length)
-    query_unit = quantise_query(query, scratch, 7.5, 0.0)
+    query_unit = quantise_query(query, scratch, prepared.zero, 0.0)
     unit = np.float32(step * query_unit)
     # One unit more: the constant is a whole number. And x' is known to the last bits of float32 only.
     slack = longest * (length_lost(query, scratch.query, query_unit) + ROUNDING * length) + unit
@@ -78,8 +89,8 @@ def scan(
     size = 0
     for i in range(count):
         row = i if everything else among[i]
-        if not everything and i + AHEAD < count:
-            prefetch(graph.codes, among[i + AHEAD])
+        if i + AHEAD < count:
+            prefetch(graph.codes, i + AHEAD if everything else among[i + AHEAD])
         if not prepared.alive[row]:
             bounds[i] = -np.inf
             continue
@@ -98,10 +109,17 @@ def scan(
         threshold = min(threshold, full_score(prepared, metric, result.rows[i], query))
     if metric == EUCLIDEAN:
         threshold = (threshold + length * length) / 2 - ROUNDING * ROUNDING * (length * length - threshold)
+    short = prepared.words.shape[0] > 0
+    word_slack = 0.5 / WORD * magnitude_of(query) + 4 * ROUNDING * length
     size = 0
     for i in range(count):
-        if bounds[i] >= threshold:
-            row = i if everything else among[i]
-            size = insert_result(result, size, k, row, full_score(prepared, metric, row, query))
+        if not bounds[i] >= threshold:
+            continue
+        row = i if everything else among[i]
+        if short and dot_words(prepared.words, row, query) / WORD + word_slack < threshold:
+            continue  # half as much was read, and it cannot be among the best
+        size = insert_result(result, size, k, row, full_score(prepared, metric, row, query))
+        if short and size == k:
+            threshold = max(threshold, result.scores[k - 1])
     finish(result, size, metric, length)
     return size

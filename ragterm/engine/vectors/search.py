@@ -15,7 +15,15 @@ import numpy as np
 from ragterm.engine.vectors.codes import WORD
 from ragterm.engine.vectors.execution import Box, entry_kernel, fast_kernel, inlined_kernel, summing_kernel
 from ragterm.engine.vectors.hnsw import Graph, Scratch, knn_search
-from ragterm.engine.vectors.kernels import dot_floats, dot_words, entry_node, prefetch, squared_distance
+from ragterm.engine.vectors.kernels import (
+    dot_floats,
+    dot_nibbles,
+    dot_words,
+    entry_node,
+    prefetch,
+    prefetch_object,
+    squared_distance,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -92,12 +100,23 @@ class Prepared(NamedTuple):
     graph: Graph
     scratch: Scratch
     vectors: NDArray[np.float32]  # (n, d) in full precision
+    lower: NDArray[np.uint8]  # (n, width) the lower plane of codes of 8 bits, or empty
+    zero: float  # what is subtracted from a nibble
     words: NDArray[np.int16]  # (n, d) of codes.py for cosine, or empty
     norms: NDArray[np.float64]  # (n,) half the squared length for Euclidean, else empty; read by scans
     alive: NDArray[np.bool_]  # (n,) False for a tombstone
+    names: NDArray[np.int64]  # (n,) references to what the rows are called, as numbers, or fewer
     errors: NDArray[np.float32]  # (n,) the length that the codes lost, |x - x'|
     bounds: NDArray[np.float32]  # (n,) room for a scan
     result: Result
+
+
+@summing_kernel
+def sum_of(codes: NDArray[np.int8]) -> int:
+    total = np.int32(0)
+    for i in range(codes.shape[0]):
+        total += np.int32(codes[i])
+    return int(total)
 
 
 @summing_kernel
@@ -127,18 +146,20 @@ def finish(result: Result, size: int, metric: int, length: float) -> None:
 
 
 @entry_kernel
-def search_graph(box: Box, query: Floats, k: int, ef: int, rescored: int, metric: int, unit: float) -> int:
+def search_graph(box: Box, query: Floats, k: int, ef: int, rescored: int, metric: int, unit: float, step: float) -> int:
     """The `k` live rows nearest to `query` (d,) among the `rescored` nearest live ones by codes of the `ef` that Algorithm 5 finds, in
     prepared.result; how many there are, or NOT_FINITE, OUT_OF_RANGE. Vectors of a cosine index have length 1. `unit`: what one unit of
-    the query's codes stands for, 0 for its own best; Euclidean distances need that of the graph's bias."""
+    the query's codes stands for, 0 for its own best; Euclidean distances need that of the graph's bias. `step`: what one unit of a
+    row's byte code stands for."""
     prepared = box.value
     scratch, result, pool = prepared.scratch, prepared.result, prepared.scratch.pool
     length = length_of(query)
     if refused(length) == NOT_FINITE or (metric != EUCLIDEAN and refused(length) < 0):
         return refused(length)
-    quantise_query(query, scratch, 7.5, unit)
+    query_unit = quantise_query(query, scratch, prepared.zero, unit)
     count = knn_search(prepared.graph, ef, scratch)
-    short = prepared.words.shape[0] > 0
+    short, planes = prepared.words.shape[0] > 0, prepared.lower.shape[0] > 0
+    of_bytes = 128 * sum_of(scratch.query) if planes else 0
     if short:
         for i in range(min(count, rescored)):
             prefetch(prepared.words, entry_node(pool[i]))
@@ -152,12 +173,22 @@ def search_graph(box: Box, query: Floats, k: int, ef: int, rescored: int, metric
             continue
         if short:  # from memory, which is what a search waits for, half as much
             score = np.float64(dot_words(prepared.words, row, query)) / WORD
+        elif planes:  # 16 upper + lower is the byte
+            product = 16 * dot_nibbles(prepared.graph.codes, row, scratch.query)
+            product += dot_nibbles(prepared.lower, row, scratch.query) - of_bytes
+            score = np.float64(product) * query_unit * step
+            if metric == EUCLIDEAN:
+                score = min(0.0, 2 * (score - prepared.norms[row]) - length * length)
         elif metric == EUCLIDEAN:
             score = -np.float64(squared_distance(prepared.vectors, row, query))
         else:
             score = np.float64(dot_floats(prepared.vectors, row, query))
         size = insert_result(result, size, k, row, score)
     result.passed[0] = passed
+    # The caller will look at the names: they are as far away in memory as the vectors, and come meanwhile.
+    for i in range(size):
+        if result.rows[i] < prepared.names.shape[0]:
+            prefetch_object(prepared.names, result.rows[i])
     finish(result, size, metric, length)
     return size
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ragterm.engine.vectors import execution, index, warm
+from ragterm.engine.vectors import execution, searching, warm
 from ragterm.engine.vectors.check import layer_links
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class Upkeep:
 
     def look(self) -> None:
         """Start the thread if there is something to do for it."""
-        if len(self._index) > index.EXACT_LIMIT // 2:
+        if len(self._index) > searching.EXACT_LIMIT // 2:
             self._start()
 
     def link(self, progress: Progress | None) -> None:
@@ -102,7 +102,7 @@ class Upkeep:
     def _due(self) -> bool:
         """Whether the graph is of use, and far behind."""
         waiting = self._index.waiting
-        if len(self._index) <= index.EXACT_LIMIT:
+        if len(self._index) <= searching.EXACT_LIMIT:
             return False
         return waiting > max(WAITING_ROWS, WAITING_SHARE * self._index.rows) or self._index.needs_rebuild
 

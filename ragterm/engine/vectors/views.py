@@ -12,11 +12,13 @@ from ragterm.engine.vectors import flat, hnsw
 from ragterm.engine.vectors.check import layer_links, link_rows
 from ragterm.engine.vectors.codes import query_unit, step_of
 from ragterm.engine.vectors.construction import search_graph
+from ragterm.engine.vectors.projection import fit_projection
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ragterm.engine.vectors.flat import Rows
+    from ragterm.engine.vectors.index import VectorIndex
     from ragterm.engine.vectors.stored import StoredGraph
 
 _LOG_ROWS_FIRST = 4096
@@ -41,24 +43,7 @@ class GraphPicture:
     def layer_map(self, level: int, max_nodes: int) -> LayerMap:
         """The live nodes of a layer on the plane. More than `max_nodes` are thinned out: nodes of higher layers stay first, then
         evenly by age, always the same ones."""
-        graph = self.stored.graph
-        nodes = np.flatnonzero((graph.levels >= level) & ~self.deleted)
-        shown = np.sort(_thinned(nodes, graph.levels, max_nodes))
-        sources, targets = layer_links(graph, level)
-        place = np.full(len(graph.codes), -1, dtype=np.int64)
-        place[shown] = np.arange(len(shown))
-        a, b = place[sources], place[targets]
-        both = (a >= 0) & (b >= 0)
-        low, high = np.minimum(a, b)[both], np.maximum(a, b)[both]
-        pairs = flat.distinct(low * max(1, len(shown)) + high)
-        edges = zip((pairs // max(1, len(shown))).tolist(), (pairs % max(1, len(shown))).tolist(), strict=True)
-        return LayerMap(
-            level=level,
-            keys=tuple(self.rows.keys[shown].tolist()),
-            positions=tuple((x, y) for x, y in self.stored.positions[shown].tolist()),
-            edges=tuple(edges),
-            sampled_from=len(nodes),
-        )
+        return _layer_map(self.stored.graph, self.deleted, self.rows.keys, self.stored.positions, level, max_nodes)
 
     def neighbours(self, key: int, level: int) -> list[tuple[int, float]]:
         """The live nodes that `key` is linked to on `level`, as (key, cosine), nearest first; none for a node that is not there."""
@@ -103,6 +88,47 @@ class GraphPicture:
 
     def key_of(self, node: int) -> int:
         return int(self.rows.keys[node])
+
+
+def layer_map_of(index: VectorIndex, level: int, max_nodes: int) -> LayerMap:
+    """The same for a `VectorIndex`, whose rows are the keys. The axes are those of at most 20,000 rows, evenly spaced."""
+    graph = index.graph
+    if graph is None or not 0 <= level <= int(graph.top[1]):
+        return LayerMap(level, (), (), (), 0)
+    vectors = index.vectors[: index.linked]
+    projection = fit_projection(np.ascontiguousarray(vectors[:: max(1, len(vectors) // 20_000)]))
+    deleted = ~index.alive[: index.linked]
+    shown = _thinned(np.flatnonzero((graph.levels >= level) & ~deleted), graph.levels, max_nodes)
+    positions = np.zeros((len(graph.levels), 2), dtype=np.float32)
+    positions[shown] = projection.place(np.ascontiguousarray(vectors[shown]))
+    return _layer_map(graph, deleted, np.arange(len(graph.levels)), positions, level, max_nodes)
+
+
+def _layer_map(
+    graph: hnsw.Graph,
+    deleted: NDArray[np.bool_],
+    keys: NDArray[np.int64],
+    positions: NDArray[np.float32],
+    level: int,
+    max_nodes: int,
+) -> LayerMap:
+    nodes = np.flatnonzero((graph.levels >= level) & ~deleted)
+    shown = np.sort(_thinned(nodes, graph.levels, max_nodes))
+    sources, targets = layer_links(graph, level)
+    place = np.full(len(graph.levels), -1, dtype=np.int64)
+    place[shown] = np.arange(len(shown))
+    a, b = place[sources], place[targets]
+    both = (a >= 0) & (b >= 0)
+    low, high = np.minimum(a, b)[both], np.maximum(a, b)[both]
+    pairs = flat.distinct(low * max(1, len(shown)) + high)
+    edges = zip((pairs // max(1, len(shown))).tolist(), (pairs % max(1, len(shown))).tolist(), strict=True)
+    return LayerMap(
+        level=level,
+        keys=tuple(keys[shown].tolist()),
+        positions=tuple((x, y) for x, y in positions[shown].tolist()),
+        edges=tuple(edges),
+        sampled_from=len(nodes),
+    )
 
 
 def _layer_summary(graph: hnsw.Graph, deleted: NDArray[np.bool_], layer: int) -> LayerSummary:

@@ -19,7 +19,7 @@ from ragterm.resources import shipped
 from ragterm.ui import messages
 from ragterm.ui.actions import bindings
 from ragterm.ui.bridge import Bridge
-from ragterm.ui.drops import dropped_paths, might_be_paths
+from ragterm.ui.drops import dropped_paths, might_be_paths, missing_path
 from ragterm.ui.panes.pane import Pane
 from ragterm.ui.safe_text import line, plain
 from ragterm.ui.widgets.answer import Exchange, answer_as_text, working_line
@@ -137,6 +137,9 @@ class ChatPane(Pane):
             if paths:
                 self.prompt.replace_text("")
                 self.post_message(messages.PathsDropped(tuple(paths)))
+                return
+            if (missing := missing_path(text)) is not None:
+                self.tell(f"There is no file or folder {missing}: check the name, or drag it in")
                 return
         self.prompt.replace_text("")
         self.ask(text)

@@ -1,0 +1,258 @@
+"""How a `VectorIndex` is searched: the choice between a scan of the codes, which is exact, and a walk through the graph.
+
+A scan answers where few rows are asked for: in small indexes, behind a selective filter, and for rows that are not linked yet. Until
+the kernels are compiled, numpy answers, exactly.
+"""
+
+from __future__ import annotations
+
+import operator
+import threading
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ragterm.engine.types.errors import UsageError
+from ragterm.engine.vectors import execution, hnsw, scan, search
+from ragterm.engine.vectors.codes import step_of
+from ragterm.engine.vectors.columns import Selection
+from ragterm.engine.vectors.flat import checked_vectors
+from ragterm.engine.vectors.index_state import (
+    NO_ROWS,
+    NOTHING,
+    Ready,
+    State,
+    exact_by_numpy,
+    made_ready,
+    merged,
+    of_length,
+    one_query,
+    within,
+)
+from ragterm.engine.vectors.kernels import unlocked
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+    from ragterm.engine.vectors.search import Prepared
+
+    Floats = NDArray[np.float32]
+    Rows = NDArray[np.int64]
+    Mask = NDArray[np.bool_]
+    Found = tuple[Rows, NDArray[np.float64]]
+
+EXACT_LIMIT = 5_000
+"""Up to this many rows a scan is about as quick as a walk, and never misses."""
+SCAN_LIMIT = 20_000
+"""Behind a filter that leaves at most this many rows, they are scanned."""
+MOST_SCANNED = 1000
+"""The kernel puts each row in its place among the best k, one by one: for more than so many sorting is quicker."""
+FILTERED_EF = 1.5
+"""By how much a walk behind a filter is wider than the share that passes asks for."""
+EF_SEARCH = 96
+RESCORED, RESCORED_PART, RESCORED_COMPACT_PART = 4, 10, 3
+"""How many entries more than k are scored in full, and one for every so many of ef: more where the walk goes by coarser codes."""
+_FLOAT32 = np.dtype(np.float32)
+
+
+class Searching:
+    """The half of `VectorIndex` that reads."""
+
+    dimensions: int
+    metric: str
+    m: int
+    compact: bool
+    names: NDArray[np.object_]
+    _metric: int
+    _shape: tuple[int]
+    _state: State
+    _local: threading.local
+
+    def _on_codes(self, graph: hnsw.Graph, state: State) -> hnsw.Graph:
+        raise NotImplementedError
+
+    def _query_unit(self, state: State) -> float:
+        raise NotImplementedError
+
+    def search(
+        self, query: ArrayLike, k: int = 10, ef: int | None = None, allowed: Selection | Mask | None = None
+    ) -> Found:
+        """Rows int64 and scores float64 of the best `k` live rows, best first, fewer where there are fewer. `allowed` bool (n,): only
+        these rows. `ef`: candidates kept on the ground layer, at least k; more find more and take longer."""
+        return self._searched(self._state, self._query(query), k, ef, allowed)
+
+    def hits(
+        self,
+        query: ArrayLike,
+        k: int,
+        ef: int | None,
+        allowed: Selection | Mask | None,
+        names: NDArray[np.object_],
+        state: State,
+    ) -> list[tuple[str, float]]:
+        """`search` of `state`, the result as pairs (name of the row, score)."""
+        if (
+            type(query) is np.ndarray
+            and query.dtype is _FLOAT32
+            and query.shape == self._shape
+            and query.flags.carray
+            and allowed is None
+            and type(k) is int
+        ):
+            kept = self._kept()
+            if kept is not None and kept.state is state and kept.quick and kept.k >= k > 0:
+                width = ef or EF_SEARCH
+                if width < k:
+                    width = k
+                if width <= kept.ef and type(width) is int:
+                    # One call, of what was made ready at an earlier one: in a large index most searches pass here.
+                    count = search.search_graph(
+                        kept.box, query, k, width, k + RESCORED + width // kept.part, self._metric, kept.unit, kept.step
+                    )
+                    if count >= 0:
+                        return list(zip(names[kept.rows[:count]].tolist(), kept.scores[:count].tolist()))  # noqa: B905
+        rows, scores = self._searched(state, self._query(query), k, ef, allowed)
+        return list(zip(names[rows].tolist(), scores.tolist(), strict=True))
+
+    def _query(self, query: ArrayLike) -> Floats:
+        checked = checked_vectors(query, self.dimensions, "query")
+        if len(checked) != 1:
+            raise UsageError(f"{len(checked)} queries at once", "", "search for one, or use search_batch")
+        return one_query(checked)
+
+    def _kept(self) -> Ready | None:
+        kept: Ready | None = self._local.__dict__.get("kept")
+        return kept
+
+    def _searched(self, state: State, query: Floats, k: int, ef: int | None, allowed: Selection | Mask | None) -> Found:
+        k = min(_number(k, "top_k"), state.live)
+        ef = _number(ef, "ef_search") if ef else EF_SEARCH
+        if k < 1:
+            return NOTHING
+        if allowed is not None:
+            return self._filtered(state, query, k, ef, selected(allowed))
+        if state.live <= EXACT_LIMIT or not self._can_walk(state):
+            return self._scanned(state, query, k, None)
+        waiting = np.arange(state.linked, len(state.vectors), dtype=np.int64)
+        walked = _found(*self._walk(state, query, k, ef, None))
+        return merged(walked, self._scanned(state, query, k, waiting), k) if len(waiting) else walked
+
+    def walk(self, query: ArrayLike, k: int = 10, ef: int | None = None) -> Found:
+        """What the graph alone finds among the linked rows, whatever their number."""
+        state, wanted = self._state, self._query(query)
+        k = min(k, state.nodes - state.dead_nodes)
+        return NOTHING if k < 1 else _found(*self._walk(state, wanted, k, ef or EF_SEARCH, None))
+
+    def search_exact(self, query: ArrayLike, k: int = 10, allowed: Selection | Mask | None = None) -> Found:
+        """The best `k` live rows, without a miss: in float64, ties by row."""
+        return self.exactly(self._state, query, k, allowed)
+
+    def exactly(self, state: State, query: ArrayLike, k: int, allowed: Selection | Mask | None) -> Found:
+        """`search_exact` of `state`."""
+        wanted = self._query(query)
+        k = min(_number(k, "top_k"), state.live)
+        if k < 1:
+            return NOTHING
+        among = None if allowed is None else within(selected(allowed).rows, state)
+        return self._scanned(state, wanted, k, among)
+
+    def scan(self, query: Floats, k: int = 10, among: Rows | None = None, state: State | None = None) -> Found:
+        """`search_exact` by the kernels, whether or not they are compiled. `among`: live rows, distinct."""
+        state = state or self._state
+        if not state.in_range or k > MOST_SCANNED:
+            return exact_by_numpy(state, self._metric, query, k, among)
+        box, prepared = self._box(state, 1, k, None)
+        rows = NO_ROWS if among is None else unlocked(among)
+        step, longest = state.scale.step, state.longest
+        count = _sound(scan.scan(box, query, rows, among is None, k, self._metric, step, longest))
+        if count == search.OUT_OF_RANGE:
+            return exact_by_numpy(state, self._metric, query, k, among)
+        return _found(prepared, count)
+
+    def _can_walk(self, state: State) -> bool:
+        return state.nodes > state.dead_nodes and state.in_range and execution.is_warm()
+
+    def _filtered(self, state: State, query: Floats, k: int, ef: int, allowed: Selection) -> Found:
+        if allowed.count <= SCAN_LIMIT or state.linked < len(state.vectors) or not self._can_walk(state):
+            return self._scanned(state, query, k, within(allowed.rows, state))
+        share = min(1.0, allowed.count / max(1, state.live))
+        wider = min(len(state.vectors), int(FILTERED_EF * max(ef, k) / share))
+        mask = of_length(allowed.bitmap, len(state.vectors)) & state.alive
+        prepared, count = self._walk(state, query, k, wider, mask)
+        # The filter correlates with the vectors where far fewer of the nearest pass it than of all: a walk would miss some.
+        if count < k or prepared.result.passed[0] < 0.5 * share * wider:
+            return self._scanned(state, query, k, within(allowed.rows, state))
+        return _found(prepared, count)
+
+    def _walk(self, state: State, query: Floats, k: int, ef: int, allowed: Mask | None) -> tuple[Prepared, int]:
+        """A search of the graph; its result stands in what is returned until this thread's next search."""
+        ef = max(ef, k)
+        if state.dead_nodes:  # tombstones take places among the ef: as many more are kept as make up for them
+            ef = -(-ef * state.nodes // (state.nodes - state.dead_nodes))
+        ef = min(ef, max(state.nodes, k))
+        box, prepared = self._box(state, ef, k, allowed)
+        part = RESCORED_COMPACT_PART if self.compact else RESCORED_PART
+        how = (k, ef, k + RESCORED + ef // part, self._metric, self._query_unit(state), step_of(state.scale.wide, 8))
+        count = _sound(search.search_graph(box, query, *how))
+        if count == search.OUT_OF_RANGE:  # only the product depends on a query's length, the order of the rows does not
+            wide = query.astype(np.float64)
+            length = float(np.sqrt(wide @ wide))
+            count = search.search_graph(box, (wide / length).astype(np.float32), *how)
+            if self.metric == "dot":
+                prepared.result.scores[:count] *= length
+        return prepared, count
+
+    def _scanned(self, state: State, query: Floats, k: int, among: Rows | None) -> Found:
+        if not execution.is_warm():
+            return exact_by_numpy(state, self._metric, query, k, among)
+        return self.scan(query, k, among, state)
+
+    def _box(self, state: State, ef: int, k: int, allowed: Mask | None) -> tuple[Any, Prepared]:
+        """What this thread's searches of `state` read and write, boxed for the kernels; made anew when the state changes."""
+        kept = self._kept()
+        if (
+            kept is None
+            or kept.state is not state
+            or kept.ef < ef
+            or kept.k < k
+            or kept.compiled != execution.is_compiled()
+        ):
+            graph = state.graph or hnsw.empty_graph(state.codes, 4, np.empty(0, dtype=np.int8), self.m)
+            whole = state.linked == len(state.vectors) and state.dead_nodes == 0
+            quick = whole and state.live > EXACT_LIMIT and self._can_walk(state)
+            kept = self._local.kept = made_ready(
+                state,
+                self._on_codes(graph, state),
+                max(ef, 256),
+                max(k, 64),
+                self._query_unit(state),
+                quick,
+                RESCORED_COMPACT_PART if self.compact else RESCORED_PART,
+                self.names,
+            )
+        if allowed is None:
+            return kept.box, kept.prepared
+        filtered = kept.prepared._replace(alive=allowed)
+        return execution.boxed(filtered), filtered
+
+
+def _sound(count: int) -> int:
+    """`count`, unless a kernel says that the query is not finite."""
+    if count == search.NOT_FINITE:
+        raise UsageError("The query holds NaN or infinity", "", "every component must be a finite number")
+    return count
+
+
+def _found(prepared: Prepared, count: int) -> Found:
+    return prepared.result.rows[:count].copy(), prepared.result.scores[:count].copy()
+
+
+def selected(allowed: Selection | Mask) -> Selection:
+    return allowed if isinstance(allowed, Selection) else Selection(allowed, int(np.count_nonzero(allowed)))
+
+
+def _number(value: object, what: str) -> int:
+    try:
+        return operator.index(value)  # type: ignore[arg-type]
+    except TypeError as error:
+        raise UsageError(f"{what} is {value!r:.40}", "", "pass a whole number") from error
