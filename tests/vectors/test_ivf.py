@@ -152,6 +152,36 @@ def test_scores_of_ivf_pq_are_those_of_the_reconstructions(metric, kind):
         assert (np.diff(scores) <= 0).all()
 
 
+def test_a_page_is_not_passed_over_for_its_sums_before_the_bias():
+    """One list around 10. The second page is nearest, though its products with the query are the smallest: what makes up for them is
+    the bias."""
+    vectors = np.repeat(np.array([9, 8, 13], dtype=np.float32), 32)[:, np.newaxis]
+    index = filled("euclidean", PqParameters(1, 8), lists=1, vectors=vectors)
+    assert index.centroids.tolist() == [[10]]
+    rows, scores = index.search([8], 1, 1)
+    assert rows.tolist() == [32]
+    assert scores == pytest.approx(0, abs=0.1)
+
+
+@pytest.mark.parametrize("kind", ["bytes", "halves"])
+def test_what_codes_stand_for_is_found_at_no_distance(kind):
+    index = filled("euclidean", KINDS[kind])
+    for meant in index.reconstructed(np.arange(0, 600, 20)):
+        _, scores = index.search(meant, 1, 9)
+        assert -0.1 < scores[0] <= 0  # the root of what 14 bits round off
+
+
+@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("kind", ["bytes", "halves"])
+def test_a_search_for_few_finds_the_first_of_a_search_for_all(metric, kind):
+    """Pages without anything near are passed over when few are asked for."""
+    index = filled(metric, KINDS[kind])
+    for query in data_set()[0][::10]:
+        every = index.search(query, 600, 9)[1]
+        for k in (1, 8):
+            assert index.search(query, k, 9)[1].tolist() == every[:k].tolist()
+
+
 def test_rescored_candidates_have_exact_scores_and_more_of_them_find_more():
     vectors, queries = data_set()
     index = filled("cosine", PqParameters(4, 4))
@@ -254,11 +284,13 @@ def test_what_a_search_reads_survives_an_addition():
 def test_a_search_of_what_was_there_before_an_addition_finds_the_same(kind):
     vectors, queries = data_set()
     index = filled("dot", KINDS[kind])
-    earlier, expected = index._state, index.search(queries[0], 600, 9)
-    index.add(vectors[:200])
-    assert len(index.search(queries[0], 800, 9)[0]) == 800
+    index.add(vectors[:9])  # makes room for more than these
+    earlier, expected = index._state, index.search(queries[0], 609, 9)
+    index.add(vectors[:9])
+    assert index._state.lists.rows is earlier.lists.rows
+    assert len(index.search(queries[0], 618, 9)[0]) == 618
     index._state = earlier
-    rows, scores = index.search(queries[0], 600, 9)
+    rows, scores = index.search(queries[0], 609, 9)
     assert rows.tolist() == expected[0].tolist()
     assert scores.tolist() == expected[1].tolist()
 
