@@ -7,7 +7,7 @@ One thread, one query a call; both take their turn in every pass, and the best p
 indexes of faiss, and ours, are kept in the cache folder: training takes a minute each.
 """
 
-# ruff: noqa: E402  the threads of the linear algebra are counted when it is loaded
+# ruff: noqa: E402
 
 from __future__ import annotations
 

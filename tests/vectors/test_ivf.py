@@ -152,6 +152,36 @@ def test_scores_of_ivf_pq_are_those_of_the_reconstructions(metric, kind):
         assert (np.diff(scores) <= 0).all()
 
 
+def test_a_page_is_not_passed_over_for_its_sums_before_the_bias():
+    """One list around 10. The second page is nearest, though its products with the query are the smallest: what makes up for them is
+    the bias."""
+    vectors = np.repeat(np.array([9, 8, 13], dtype=np.float32), 32)[:, np.newaxis]
+    index = filled("euclidean", PqParameters(1, 8), lists=1, vectors=vectors)
+    assert index.centroids.tolist() == [[10]]
+    rows, scores = index.search([8], 1, 1)
+    assert rows.tolist() == [32]
+    assert scores == pytest.approx(0, abs=0.1)
+
+
+@pytest.mark.parametrize("kind", ["bytes", "halves"])
+def test_what_codes_stand_for_is_found_at_no_distance(kind):
+    index = filled("euclidean", KINDS[kind])
+    for meant in index.reconstructed(np.arange(0, 600, 20)):
+        _, scores = index.search(meant, 1, 9)
+        assert -0.1 < scores[0] <= 0  # the root of what 14 bits round off
+
+
+@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("kind", ["bytes", "halves"])
+def test_a_search_for_few_finds_the_first_of_a_search_for_all(metric, kind):
+    """Pages without anything near are passed over when few are asked for."""
+    index = filled(metric, KINDS[kind])
+    for query in data_set()[0][::10]:
+        every = index.search(query, 600, 9)[1]
+        for k in (1, 8):
+            assert index.search(query, k, 9)[1].tolist() == every[:k].tolist()
+
+
 def test_rescored_candidates_have_exact_scores_and_more_of_them_find_more():
     vectors, queries = data_set()
     index = filled("cosine", PqParameters(4, 4))
@@ -217,7 +247,7 @@ def test_removed_rows_are_not_found_and_their_memory_comes_back(kind):
             assert set(rows.tolist()) == set(range(600)) - gone
             assert scores.tolist() == [before[q][row] for row in rows]
     assert index.memory_bytes < full
-    assert index.remove([3, 9999]) == 0
+    assert index.remove([3, 9999, -1]) == 0
     assert index.add(vectors[:40]) == 600
     assert len(index) == 50
     assert set(index.search(queries[0], 600, 9)[0].tolist()) == {*range(590, 600), *range(600, 640)}
@@ -248,6 +278,21 @@ def test_what_a_search_reads_survives_an_addition():
         assert [picture.rows[slots[of == number]].tolist() for number in range(4)] == wanted
         assert (picture.vectors[slots] == vectors[picture.rows[slots]]).all()
     assert lists.taken == sum(-(-len(rows) // 32) for rows in expected[-1])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_search_of_what_was_there_before_an_addition_finds_the_same(kind):
+    vectors, queries = data_set()
+    index = filled("dot", KINDS[kind])
+    index.add(vectors[:9])  # makes room for more than these
+    earlier, expected = index._state, index.search(queries[0], 609, 9)
+    index.add(vectors[:9])
+    assert index._state.lists.rows is earlier.lists.rows
+    assert len(index.search(queries[0], 618, 9)[0]) == 618
+    index._state = earlier
+    rows, scores = index.search(queries[0], 609, 9)
+    assert rows.tolist() == expected[0].tolist()
+    assert scores.tolist() == expected[1].tolist()
 
 
 def test_searches_run_while_rows_are_added_and_removed():
@@ -305,7 +350,7 @@ def test_k_and_nprobe_out_of_range(kind):
     query = data_set()[1][0]
     index.rescore_from(data_set()[0])
     few = index.search(query, 5, nprobe=1, rescored=5)[0]
-    assert len(index.search(query, 5, nprobe=1, rescored=300)[0]) == len(few) == 5
+    assert len(index.search(query, 5, nprobe=1, rescored=10**13)[0]) == len(few) == 5
     every, _ = index.search(query, 10**13, nprobe=10_000)
     assert len(every) == 600
     assert index.search(query, 600, nprobe=9)[0].tolist() == every.tolist()
@@ -336,6 +381,19 @@ def test_vectors_that_are_all_equal():
         rows, scores = index.search(vectors[0], 100, 4)
         assert sorted(rows.tolist()) == list(range(100))
         assert scores == pytest.approx(0, abs=1e-3)
+
+
+@pytest.mark.parametrize("kind", ["bytes", "halves"])
+@pytest.mark.parametrize("metric", ["dot", "euclidean"])
+def test_lists_a_world_apart_are_kept_apart(kind, metric):
+    """The scale of whole numbers must hold the distance of the furthest list, not only what a table holds."""
+    vectors = np.random.default_rng(6).normal(0, 1e-3, (200, 16)).astype(np.float32)
+    vectors[100:] += 1e5
+    index = filled(metric, KINDS[kind], lists=2, vectors=vectors)
+    rows, scores = index.search(vectors[150], 200, 2)
+    assert sorted(rows[:100].tolist()) == list(range(100, 200))
+    assert (np.diff(scores) <= 0).all()
+    assert scores[0] - scores[-1] > 1e5
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])

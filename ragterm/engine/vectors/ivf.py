@@ -262,7 +262,8 @@ class IvfIndex:
             return _NO_ROWS, np.empty(0)
         nprobe = min(max(nprobe, 1), self.lists)
         k = min(k, state.live)
-        if rescored > 0 and self.pq is not None:
+        rescored = 0 if self.pq is None else max(rescored, 0)
+        if rescored:
             if len(state.originals) < state.rows:
                 raise UsageError(
                     f"{len(state.originals)} of {state.rows} rows can be scored again", "", "pass all to rescore_from()"
