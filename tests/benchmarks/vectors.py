@@ -343,7 +343,10 @@ if __name__ == "__main__":
         grown = anonymous_bytes() - before
         print(f"  the process grew by {grown / len(base):,.0f} bytes a vector (memory that is no file's)")
         stats = db.get_stats()
-        print(f"  {stats['memory_bytes'] / len(base):,.0f} bytes a vector in memory, float32 originals included")
+        print(
+            f"  {stats['memory_bytes'] / len(base):,.0f} bytes a vector in arrays, the float32 originals "
+            f"{'on the disk' if chosen.profile == 'compact' else 'included'}"
+        )
         if "search" in parts:
             search_part(db, base, queries, truth, chosen.passes, chosen.peers, chosen.engines)
         if "exact" in parts:
