@@ -198,16 +198,20 @@ class DocumentsPane(DocumentCommands, Pane):
             options.set_options([Option(prompt) for prompt in prompts])
             if message.collection in names:
                 options.highlighted = names.index(message.collection)
-        had_focus = self.has_focus_within
         empty = not message.documents and not self.bridge.ingesting
+        focused = self.app.focused  # the button vanishes with the emptiness, and the focus with the button
+        moves = self.has_focus_within and (empty or (focused is not None and focused.id == "samples"))
         if empty:
             self._teach()
         self.set_class(empty, "-empty")
-        focused = self.app.focused
-        # The button vanishes with the emptiness, and the focus with the button.
-        if had_focus and (empty or (focused is not None and focused.id == "samples")):
-            self.call_after_refresh(self.focus_first)
+        if moves or empty:
+            self.call_after_refresh(self.focus_first if moves else self._take_free_focus)
         self._show_rows()
+
+    def _take_free_focus(self) -> None:
+        """A dialog that closes just now gives the focus back to a table that is not shown any more: then nobody has it."""
+        if self.display and self.screen.focused is None:
+            self.focus_first()
 
     @on(messages.CollectionChanged)
     def _collection_changed(self) -> None:
