@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ragterm.engine.documents.clean import canonical
+from ragterm.engine.documents.formats import BY_KIND
 from ragterm.engine.documents.language import LANGUAGE_WARNING, looks_foreign
 from ragterm.engine.documents.sources import kind_of
 from ragterm.engine.types.errors import ParseError
@@ -71,24 +72,24 @@ def _with_language(parsed: ParsedDocument) -> ParsedDocument:
 
 
 def _parse(data: bytes, path: Path, kind: DocumentKind) -> ParsedDocument:
-    match kind:
-        case "pdf":
-            from ragterm.engine.documents.pdf import parse_pdf
+    chosen = BY_KIND[kind]
+    try:
+        parser = chosen.load()
+    except ImportError as error:
+        raise ParseError(
+            "A library is missing",
+            f"{kind} files are read with {error.name or error}, which is not installed",
+            f"pip install {error.name or 'ragterm'}, then ingest again",
+        ) from error
+    if chosen.takes == "bytes":
+        return parser(data, path)
+    text, warnings = _decoded(data, path)
+    document = parser(text, path)
+    return replace(document, warnings=(*warnings, *document.warnings)) if warnings else document
 
-            return parse_pdf(data, path)
-        case "docx":
-            from ragterm.engine.documents.docx import parse_docx
 
-            return parse_docx(data, path)
-        case "html":
-            from ragterm.engine.documents.html import parse_html
-
-            return parse_html(data, path)
-    return _parse_plain(data, path, kind)
-
-
-def _parse_plain(data: bytes, path: Path, kind: DocumentKind) -> ParsedDocument:
-    """The kinds whose canonical text is the file's own text."""
+def _decoded(data: bytes, path: Path) -> tuple[str, tuple[str, ...]]:
+    """The canonical text of a file that is one, and what was noticed about its encoding."""
     from ragterm.engine.documents.encodings import decode, is_binary
 
     if is_binary(data):
@@ -101,19 +102,7 @@ def _parse_plain(data: bytes, path: Path, kind: DocumentKind) -> ParsedDocument:
     text = canonical(decoded)
     if not text.strip():
         raise ParseError("No text", "the file holds nothing but white space", "nothing to do, or restore the file")
-    if kind == "markdown":
-        from ragterm.engine.documents.markdown import parse_markdown
-
-        document = parse_markdown(text, path)
-    elif kind == "code":
-        from ragterm.engine.documents.code import parse_code
-
-        document = parse_code(text, path)
-    else:
-        from ragterm.engine.documents.text import parse_text
-
-        document = parse_text(text, path)
-    return replace(document, warnings=(*warnings, *document.warnings)) if warnings else document
+    return text, tuple(warnings)
 
 
 def _by_content(data: bytes, kind: DocumentKind) -> DocumentKind:

@@ -19,7 +19,8 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from ragterm.engine.documents.languages import CODE_ENDINGS, CODE_NAMES, DATA_ENDINGS
+from ragterm.engine.documents.formats import BY_ENDING
+from ragterm.engine.documents.languages import CODE_NAMES, DATA_ENDINGS
 from ragterm.engine.types.control import Control
 from ragterm.engine.types.documents import DocumentKind
 from ragterm.engine.types.errors import NotFoundError
@@ -29,26 +30,10 @@ DATA_LIMIT = 256 * 1024
 """Bytes up to which a data file (JSON, YAML, CSV, ...) is read as text: settings and small tables, not dumps."""
 
 TOOL_FOLDERS = frozenset("node_modules bower_components __pycache__ venv site-packages __MACOSX $RECYCLE.BIN".split())
-_MARKUP: dict[str, DocumentKind] = {
-    ".md": "markdown", ".markdown": "markdown", ".mdown": "markdown", ".mkd": "markdown", ".mdx": "markdown",
-    ".pdf": "pdf",
-    ".html": "html", ".htm": "html", ".xhtml": "html",
-    ".docx": "docx", ".docm": "docx", ".dotx": "docx",
-}  # fmt: skip
-_TEXT_ENDINGS = frozenset(
-    ".txt .text .log .rst .rest .org .adoc .asciidoc .asc .textile .me .nfo .diz .tex .latex .bib .srt .vtt .pod "
-    ".man .po .changes".split()
-)
 _TEXT_NAMES = frozenset(
     "readme license licence copying copyright notice authors contributors maintainers changelog changes news history todo install "
     "contributing thanks credits version manifest codeowners".split()
 )
-_KINDS: dict[str, DocumentKind] = {
-    **dict.fromkeys(DATA_ENDINGS, "text"),
-    **dict.fromkeys(CODE_ENDINGS, "code"),
-    **dict.fromkeys(_TEXT_ENDINGS, "text"),
-    **_MARKUP,
-}
 
 
 def kind_of(path: str | Path) -> DocumentKind | None:
@@ -57,8 +42,8 @@ def kind_of(path: str | Path) -> DocumentKind | None:
     if name in CODE_NAMES:
         return "code"
     ending = os.path.splitext(name)[1].lower()
-    if ending in _KINDS:
-        return _KINDS[ending]
+    if ending in BY_ENDING:
+        return BY_ENDING[ending]
     # README, LICENSE-MIT, CHANGELOG.old: known names, without an ending or with one that is no format of its own.
     known = _NAME_PARTS.split(name.lower(), maxsplit=1)[0] in _TEXT_NAMES
     return "text" if known and (not ending or ending in _NO_FORMAT) else None

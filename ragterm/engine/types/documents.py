@@ -10,7 +10,11 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 BlockKind = Literal["heading", "paragraph", "list", "table", "code", "quote", "caption", "footnote", "metadata"]
-DocumentKind = Literal["markdown", "text", "pdf", "html", "docx", "code"]
+DocumentKind = Literal[
+    "markdown", "text", "pdf", "html", "docx", "code",
+    "pptx", "xlsx", "csv", "epub", "odt", "rtf", "email", "notebook", "json", "subtitles", "rst", "asciidoc", "latex", "org",
+    "archive",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,50 @@
+"""Which formats are read, by which parser, with which library.
+
+One row a format. A parser is named, not imported: its libraries are loaded when its first file arrives. One that `takes` "text" is
+handed canonical text, decoded already, and yields it as it is; one that takes "bytes" is handed the file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, Literal, cast
+
+from ragterm.engine.documents.languages import CODE_ENDINGS, DATA_ENDINGS
+from ragterm.engine.types.documents import DocumentKind, ParsedDocument
+
+Parser = Callable[[Any, Any], ParsedDocument]
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """`parser` is `module:function` of this room, called with (text or bytes, path)."""
+
+    kind: DocumentKind
+    endings: tuple[str, ...]
+    parser: str
+    takes: Literal["text", "bytes"]
+
+    def load(self) -> Parser:
+        """Import the parser. Raises ImportError where a library that it needs is not installed."""
+        module, _, function = self.parser.partition(":")
+        return cast(Parser, getattr(import_module(f"ragterm.engine.documents.{module}"), function))
+
+
+_TEXT_ENDINGS = ".txt .text .log .rst .rest .org .adoc .asciidoc .asc .textile .me .nfo .diz .tex .latex .bib .srt .vtt .pod .man .po .changes"
+
+FORMATS: tuple[Format, ...] = (
+    Format("markdown", (".md", ".markdown", ".mdown", ".mkd", ".mdx"), "markdown:parse_markdown", "text"),
+    Format("text", (*_TEXT_ENDINGS.split(), *DATA_ENDINGS), "text:parse_text", "text"),
+    Format("code", tuple(CODE_ENDINGS), "code:parse_code", "text"),
+    Format("pdf", (".pdf",), "pdf:parse_pdf", "bytes"),
+    Format("html", (".html", ".htm", ".xhtml"), "html:parse_html", "bytes"),
+    Format("docx", (".docx", ".docm", ".dotx"), "docx:parse_docx", "bytes"),
+)
+
+BY_KIND: dict[str, Format] = {one.kind: one for one in FORMATS}
+BY_ENDING: dict[str, DocumentKind] = {}
+for _one in FORMATS:
+    for _ending in _one.endings:
+        BY_ENDING[_ending] = _one.kind
