@@ -74,13 +74,10 @@ def evaluate_folder(
 
 def _add(opened: OpenCollection, build: Build, embedder: Embedder, documents: Sequence[Document]) -> int:
     """Chunk, embed and store as an ingest does, without files; how many chunks that gave."""
-    from ragterm.engine.chunking import chunk_document
+    from ragterm.engine.chunking import ChunkingTools, chunk_document
     from ragterm.engine.store import NewDocument, pack_version
 
-    chunked = [
-        chunk_document(document, build.id, embedder.tokenizer, build.chunking, embedder.max_tokens)
-        for document in documents
-    ]
+    chunked = [chunk_document(document, build.id, ChunkingTools.of(embedder), build.chunking) for document in documents]
     vectors = embedder.embed_documents([chunk.embedding_text for chunks in chunked for chunk in chunks])
     at = 0
     with opened.store.atomic():

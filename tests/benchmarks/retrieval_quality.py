@@ -22,7 +22,7 @@ from pathlib import Path
 import ir_measures
 from ir_measures import nDCG
 
-from ragterm.engine.chunking import chunk_document
+from ragterm.engine.chunking import ChunkingTools, chunk_document
 from ragterm.engine.evaluation import BeirData, evaluate, index_corpus, load_beir, write_run
 from ragterm.engine.keyword import TantivyIndex
 from ragterm.engine.models import cache_dir
@@ -60,7 +60,7 @@ def build(data: BeirData, embedder: Embedder, folder: Path) -> tuple[RetrievalRo
     def add(documents: list[Document]) -> int:
         fresh: list[Found] = []
         for document in documents:
-            for chunk in chunk_document(document, "b", embedder.tokenizer, ChunkingSettings(), embedder.max_tokens):
+            for chunk in chunk_document(document, "b", ChunkingTools.of(embedder), ChunkingSettings()):
                 one = Found(replace(chunk, key=len(found) + 1), document.title, document.path, document.content_hash)
                 found[one.chunk.key] = one
                 fresh.append(one)

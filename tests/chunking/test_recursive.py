@@ -13,7 +13,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from support.minilm import minilm_tokenizer
 
-from ragterm.engine.chunking import ChunkingStrategy, chunk_document
+from ragterm.engine.chunking import ChunkingStrategy, ChunkingTools, chunk_document
 from ragterm.engine.types.documents import Block, BlockKind, Chunk, Document
 from ragterm.engine.types.sentences import sentence_spans
 from ragterm.engine.types.settings import ChunkingSettings
@@ -41,7 +41,7 @@ def build(*parts: tuple[BlockKind, str, tuple[str, ...]], title: str = "Handbook
 
 
 def chunk(doc: Document, window: int = WINDOW, **changes: object) -> list[Chunk]:
-    return chunk_document(doc, "build1", minilm_tokenizer(), ChunkingSettings(**changes), window)  # type: ignore[arg-type]
+    return chunk_document(doc, "build1", ChunkingTools(minilm_tokenizer(), window), ChunkingSettings(**changes))  # type: ignore[arg-type]
 
 
 def promises(doc: Document, chunks: Sequence[Chunk], window: int = WINDOW, context_tokens: int = 64) -> None:
@@ -83,7 +83,9 @@ def test_it_is_deterministic_and_the_id_names_what_it_is_made_from() -> None:
     ids = {c.id for c in first}
     for other in (dataclasses.replace(doc, id="doc2"), dataclasses.replace(doc, content_hash="hash2")):
         assert ids.isdisjoint(c.id for c in chunk(other))
-    assert ids.isdisjoint(c.id for c in chunk_document(doc, "build2", minilm_tokenizer(), ChunkingSettings(), WINDOW))
+    assert ids.isdisjoint(
+        c.id for c in chunk_document(doc, "build2", ChunkingTools(minilm_tokenizer(), WINDOW), ChunkingSettings())
+    )
 
 
 def test_long_prose_is_cut_between_sentences_with_an_overlap() -> None:
@@ -280,7 +282,7 @@ class _Characters:
 def test_a_tokenizer_that_does_not_add_up_is_counted_again(doc: Document, window: int) -> None:
     tokenizer = _Characters()
     strategy: ChunkingStrategy = chunk_document
-    chunks = strategy(doc, "b", tokenizer, ChunkingSettings(), window)
+    chunks = strategy(doc, "b", ChunkingTools(tokenizer, window), ChunkingSettings())
     assert all(tokenizer.count([c.embedding_text])[0] + 2 == c.tokens <= window for c in chunks)
     covered = {i for c in chunks for i in range(c.start, c.end)}
     assert all(doc.text[i].isspace() for i in range(len(doc.text)) if i not in covered)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ragterm.engine.chunking.recursive import chunk_document
-from ragterm.engine.chunking.strategy import ChunkingStrategy
+from ragterm.engine.chunking.registry import chunk_document, chunk_with
+from ragterm.engine.chunking.strategy import ChunkingStrategy, ChunkingTools
 
-__all__ = ["ChunkingStrategy", "chunk_document"]
+__all__ = ["ChunkingStrategy", "ChunkingTools", "chunk_document", "chunk_with"]

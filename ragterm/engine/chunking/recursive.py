@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from ragterm.engine.chunking.context import ContextWriter
 from ragterm.engine.chunking.pieces import Cut, Piece, pieces_of
 from ragterm.engine.chunking.sections import Section, common_path, sections_of
+from ragterm.engine.chunking.strategy import ChunkingTools
 from ragterm.engine.chunking.tokens import TokenRuler
 from ragterm.engine.types.documents import Block, Chunk, Document
 from ragterm.engine.types.protocols import Tokenizer
@@ -40,15 +41,14 @@ class _Span:
     header: tuple[int, int] | None = None
 
 
-def chunk_document(
-    document: Document, build_id: str, tokenizer: Tokenizer, settings: ChunkingSettings, max_tokens: int
-) -> list[Chunk]:
+def chunk_recursive(document: Document, build_id: str, tools: ChunkingTools, settings: ChunkingSettings) -> list[Chunk]:
     """The chunks of a document in reading order; none for one without text.
 
-    `max_tokens` is the model's window, special tokens included; `settings.max_tokens` may narrow it. Deterministic.
+    `settings.max_tokens` may narrow the model's window. Deterministic.
     `chunk.text == document.text[chunk.start:chunk.end]`, every character but white space is in at least one chunk, and
     `chunk.tokens`, the count of `chunk.embedding_text` with special tokens, never exceeds the window.
     """
+    tokenizer, max_tokens = tools.tokenizer, tools.max_tokens
     window = max(_LEAST_WINDOW, min(max_tokens, settings.max_tokens or max_tokens))
     room = window - tokenizer.special_tokens
     ruler = TokenRuler(document.text, tokenizer)

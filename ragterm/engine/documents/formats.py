@@ -32,7 +32,10 @@ class Format:
         return cast(Parser, getattr(import_module(f"ragterm.engine.documents.{module}"), function))
 
 
-_TEXT_ENDINGS = ".txt .text .log .rst .rest .org .adoc .asciidoc .asc .textile .me .nfo .diz .tex .latex .bib .srt .vtt .pod .man .po .changes"
+_TEXT_ENDINGS = (
+    ".txt .text .log .rst .rest .org .adoc .asciidoc .asc .textile .me .nfo .diz .tex .latex .bib .srt .vtt "
+    ".pod .man .po .changes"
+)
 
 FORMATS: tuple[Format, ...] = (
     Format("markdown", (".md", ".markdown", ".mdown", ".mkd", ".mdx"), "markdown:parse_markdown", "text"),

@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from ragterm.engine.chunking import chunk_document
+from ragterm.engine.chunking import ChunkingTools, chunk_document
 from ragterm.engine.ingest.rooms import live_build
 from ragterm.engine.store import Build, CollectionStore, Job, PackedVersion, pack_version
 from ragterm.engine.store.values import text_hash
@@ -195,7 +195,7 @@ class EmbeddingFeed:
             metadata=parsed.metadata,
             warnings=parsed.warnings,
         )
-        chunks = chunk_document(document, build.id, embedder.tokenizer, build.chunking, embedder.max_tokens)
+        chunks = chunk_document(document, build.id, ChunkingTools.of(embedder), build.chunking)
         if not chunks:
             hint = (
                 "a scan needs text recognition (OCR) first"
