@@ -79,7 +79,8 @@ class VectorDB:
         path: Path | str | None = None,
     ) -> None:
         """A new, empty database: in memory, or in the folder `path`. Raises StoreError where there is one already. `profile` "compact"
-        keeps a third of the bytes of "fast" in memory, leaves the vectors on the disk, and so needs a path."""
+        keeps a fifth of the bytes of "fast" in memory, leaves the vectors on the disk (the best few of a search are read there), and so
+        needs a path."""
         if metric not in get_args(Metric):
             raise UsageError(f"Unknown metric {metric!r}", "", f"choose one of: {', '.join(get_args(Metric))}")
         if profile not in get_args(Profile):
