@@ -30,6 +30,7 @@ from ragterm.engine.store.documents import (
 from ragterm.engine.store.jobs import JobQueue
 from ragterm.engine.store.schema import migrate
 from ragterm.engine.store.settings import SettingsTable
+from ragterm.engine.store.shadows import ShadowBuilds
 from ragterm.engine.store.traces import TraceTable
 from ragterm.engine.types.documents import CollectionInfo
 from ragterm.engine.types.errors import NotFoundError, StoreError
@@ -59,6 +60,7 @@ class CollectionStore:
         self.chunks = ChunkTable(self._database)
         self.changes = ChangeLog(self._database)
         self.builds = BuildTable(self._database)
+        self.shadows = ShadowBuilds(self._database)
         self.traces = TraceTable(self._database)
         self.jobs = JobQueue(self._database)
         self.settings = SettingsTable(self._database)
