@@ -44,6 +44,12 @@ FORMATS: tuple[Format, ...] = (
     Format("pdf", (".pdf",), "pdf:parse_pdf", "bytes"),
     Format("html", (".html", ".htm", ".xhtml"), "html:parse_html", "bytes"),
     Format("docx", (".docx", ".docm", ".dotx"), "docx:parse_docx", "bytes"),
+    Format("pptx", (".pptx", ".pptm", ".ppsx", ".ppsm", ".potx"), "slides:parse_slides", "bytes"),
+    Format("xlsx", (".xlsx", ".xlsm", ".xltx", ".xlsb", ".xls", ".ods", ".ots"), "sheets:parse_sheets", "bytes"),
+    Format("csv", (".csv", ".tsv", ".tab"), "delimited:parse_delimited", "text"),
+    Format("epub", (".epub",), "epub:parse_epub", "bytes"),
+    Format("odt", (".odt", ".ott", ".fodt", ".odp", ".fodp", ".otp"), "open_document:parse_open_document", "bytes"),
+    Format("rtf", (".rtf",), "rtf:parse_rtf", "bytes"),
 )
 
 BY_KIND: dict[str, Format] = {one.kind: one for one in FORMATS}
