@@ -1,4 +1,4 @@
-"""XLSX, XLS and XLSB: python-calamine reads the cells, the package says what it does not.
+"""XLSX, XLS and XLSB: python-calamine reads the cells, the package says what it does not. (ODS is read in `open_document`.)
 
 A formula is its value as it was saved. Dates, times and whole numbers are written as a person reads them; other number formats
 (percent, currency) are not known to the library. Cells that were merged over rows say their value in each, so that every row stands
@@ -44,6 +44,10 @@ def parse_sheets(data: bytes, path: Path) -> ParsedDocument:
     too_wide: set[str] = set()
     if data.startswith(b"PK"):
         package = Package(data, WORDING, builder.warnings)
+        if "content.xml" in package:
+            from ragterm.engine.documents.open_document import parse_open_document
+
+            return parse_open_document(data, path)
         if not any(name.startswith("xl/") for name in package.names):
             raise ParseError("Not an Excel workbook", "the archive holds no workbook", WORDING.save_again)
         package.verify(lambda name: name.startswith("xl/") and not _is_sheet(name))
