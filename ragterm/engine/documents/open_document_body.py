@@ -25,8 +25,8 @@ MAX_CELLS = 1_000_000
 
 _GONE = frozenset(
     "tracked-changes annotation annotation-end sequence-decls variable-decls user-field-decls forms table-of-content "
-    "illustration-index table-index object-index user-index alphabetical-index ruby-text hidden-text script bookmark binary-data settings event-listeners "
-    "table-of-content-source notes-configuration".split()
+    "illustration-index table-index object-index user-index alphabetical-index ruby-text hidden-text script bookmark "
+    "binary-data settings event-listeners table-of-content-source notes-configuration".split()
 )
 """What is deleted, said again elsewhere, or no text."""
 _APART = frozenset(

@@ -59,6 +59,8 @@ class _State:
     fallback: int = 1
     hidden: bool = False
     star: bool = False
+    outer: str | None = None
+    """Where the text of a shape or of a Unicode form goes, which stands within what is no text."""
     opens: str = ""
     """The destination that this very group opened."""
 
@@ -147,7 +149,8 @@ class _Reader:
             name = "".join(self._collected.pop("stylesheet entry", [])).strip().rstrip(";")
             number, level = self._style
             found = _HEADING.match(name)
-            self._blocks.add_style(number, name, level or (int(found.group(1)) if found else 0))
+            if number >= 0:  # a paragraph style, not one of characters
+                self._blocks.add_style(number, name, level or (int(found.group(1)) if found else 0))
         elif ended.opens == "marker":
             self._blocks.marker = "".join(self._collected.pop("marker", [])).strip() or "•"
         return bool(self._stack)
@@ -257,7 +260,7 @@ class _Reader:
         state = self._state
         if state.sink == "stylesheet" and not state.opens:
             state.opens = state.sink = "stylesheet entry"
-            self._style = (0, 0)
+            self._style = (-1, 0)
             return False
         if word == "footnote" and state.sink == "":
             self._note_numbers.append(len(self._notes))
@@ -272,11 +275,11 @@ class _Reader:
             state.sink = state.opens = "info"
         elif word in ("creatim", "revtim"):
             state.opens = word
-        elif word in ("shptxt", "ud"):  # text within what is no text
-            state.sink = ""
+        elif word in ("shptxt", "ud"):
+            state.sink, state.opens = state.outer, word
         elif word in IGNORED or (state.star and not state.opens):
-            state.sink = None
-            state.opens = word
+            state.outer = state.sink if word in ("shpinst", "upr") else None
+            state.sink, state.opens = None, word
         else:
             return False
         return True

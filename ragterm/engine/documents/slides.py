@@ -39,7 +39,7 @@ def parse_slides(data: bytes, path: Path) -> ParsedDocument:
     if not any(name.startswith("ppt/") for name in package.names):
         raise ParseError("Not a PowerPoint presentation", "the archive holds no slides", _WORDING.save_again)
     deck = _open(package, builder)
-    slides = deck.slides._sldIdLst  # the public sequence stops at the first slide that is missing
+    slides = _entries(deck)
     writer = SlideWriter(builder)
     parts = _parts_of(deck)
     hidden: list[int] = []
@@ -87,7 +87,7 @@ def _open(package: Package, builder: DocumentBuilder) -> Any:
     for mended in (False, True):
         try:
             deck = Presentation(io.BytesIO(_copy(package, mend=mended)))
-            len(deck.slides)
+            _entries(deck)
         except (etree.XMLSyntaxError, PythonPptxError, KeyError, ValueError, AttributeError, TypeError) as error:
             if mended:
                 raise ParseError(
@@ -128,6 +128,12 @@ def _mended(name: str, content: bytes, names: set[str]) -> bytes | None:
                 tree.remove(relation)
     mended: bytes = etree.tostring(tree)
     return mended
+
+
+def _entries(deck: Any) -> list[Any]:
+    """The deck's list of slides; the library's own sequence of them ends at the first that is missing."""
+    listed = deck.part._element.sldIdLst
+    return list(listed) if listed is not None else []
 
 
 def _slide(deck: Any, entry: Any) -> Any | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import datetime
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from ragterm.engine.documents.builder import DocumentBuilder
 from ragterm.engine.documents.markup import table_line
@@ -50,42 +50,33 @@ def add_table(builder: DocumentBuilder, rows: Sequence[Row], *, level: int = 1) 
     builder.add("table", table_text(_with_header(grid[at:])))
 
 
-def regions(rows: Iterable[Row]) -> Iterable[list[Row]]:
+def regions(rows: Iterable[Row]) -> Iterator[list[Row]]:
     """The tables of a sheet: an empty row ends one when what follows fills other columns or begins with a title of its own."""
     current: list[Row] = []
-    following: list[Row] = []
-    gap = False
-    for row in rows:
-        if not any(row):
-            gap = gap or bool(current)
-            continue
-        following.append(row)
-        if not gap:
-            current += following
-            following = []
-        elif len(following) == 3 or not current:  # three rows say enough about what begins
-            current, following, done = _joined(current, following)
-            if done:
-                yield done
-            gap = False
-    if following:
-        current, following, done = _joined(current, following)
-        if done:
-            yield done
+    for part in _between_empty_rows(rows):
+        if current and _begins_anew(current, part):
+            yield current
+            current = []
+        current += part
     if current:
         yield current
 
 
-def _joined(current: list[Row], following: list[Row]) -> tuple[list[Row], list[Row], list[Row]]:
-    """(the table that goes on, nothing, the table that ended)."""
-    if _begins_anew(current, following):
-        return following, [], current
-    return current + following, [], []
+def _between_empty_rows(rows: Iterable[Row]) -> Iterator[list[Row]]:
+    part: list[Row] = []
+    for row in rows:
+        if any(row):
+            part.append(row)
+        elif part:
+            yield part
+            part = []
+    if part:
+        yield part
 
 
 def _begins_anew(current: list[Row], following: list[Row]) -> bool:
     before = _filled(current[-_SAMPLE:])
-    after = _filled(following)
+    after = _filled(following[:_SAMPLE])
     titled = len(following) > 1 and sum(map(bool, following[0])) == 1 < sum(map(bool, following[1]))
     return not after <= before or titled or (len(after) == 1 < len(before))
 
