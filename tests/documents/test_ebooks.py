@@ -20,7 +20,10 @@ CONTAINER = (
     '<container xmlns="urn:oasis:names:tc:opendocument:xmlns:container"><rootfiles>'
     '<rootfile full-path="OEBPS/book.opf" media-type="application/oebps-package+xml"/></rootfiles></container>'
 )
-METADATA = "<dc:title>The Sea</dc:title><dc:creator>Ann</dc:creator><dc:creator>Bo</dc:creator><dc:date>2020</dc:date><dc:language>en</dc:language>"
+METADATA = (
+    "<dc:title>The Sea</dc:title><dc:creator>Ann</dc:creator><dc:creator>Bo</dc:creator><dc:date>2020</dc:date>"
+    "<dc:language>en</dc:language>"
+)
 
 
 def page(body: str) -> str:
@@ -35,10 +38,11 @@ def book(chapters: dict[str, str], *, nav: str = "", ncx: str = "", order: str =
     items = "".join(f'<item id="{n}" href="{n}.xhtml" media-type="application/xhtml+xml"/>' for n in chapters)
     items += '<item id="toc" href="toc.ncx" media-type="application/x-dtbncx+xml"/>' if ncx else ""
     items += '<item id="nav" href="nav.xhtml" properties="nav" media-type="application/xhtml+xml"/>' if nav else ""
-    spine = "".join(f'<itemref idref="{name}"/>' for name in (order.split() or chapters))
+    spine = '<itemref idref="nav"/>' if nav else ""
+    spine += "".join(f'<itemref idref="{name}"/>' for name in (order.split() or chapters))
     opf = (
         f'<package xmlns="http://www.idpf.org/2007/opf"><metadata xmlns:dc="http://purl.org/dc/elements/1.1/">{METADATA}</metadata>'
-        f'<manifest>{items}</manifest><spine toc="toc">{"<itemref idref=" + chr(34) + "nav" + chr(34) + "/>" if nav else ""}{spine}</spine></package>'
+        f'<manifest>{items}</manifest><spine toc="toc">{spine}</spine></package>'
     )
     parts = {"mimetype": "application/epub+zip", "META-INF/container.xml": CONTAINER, "OEBPS/book.opf": opf}
     parts |= {f"OEBPS/{name}.xhtml": text for name, text in chapters.items()}
@@ -72,12 +76,13 @@ CHAPTERS = {
     ),
 }
 NAV = (
-    '<li><a href="part.xhtml">Part One</a><ol><li><a href="one.xhtml">The Harbour</a></li><li><a href="two.xhtml#start">II. The Storm</a>'
+    '<li><a href="part.xhtml">Part One</a><ol><li><a href="one.xhtml">The Harbour</a></li>'
+    '<li><a href="two.xhtml#start">II. The Storm</a>'
     '<ol><li><a href="two.xhtml#in">At night</a></li></ol></li></ol></li>'
 )
 NCX = (
-    '<navPoint><navLabel><text>Part One</text></navLabel><content src="part.xhtml"/><navPoint><navLabel><text>The Harbour</text></navLabel>'
-    '<content src="one.xhtml"/></navPoint><navPoint><navLabel><text>II. The Storm</text></navLabel><content src="two.xhtml#start"/>'
+    '<navPoint><navLabel><text>Part One</text></navLabel><content src="part.xhtml"/>'
+    '<navPoint><navLabel><text>The Harbour</text></navLabel><content src="one.xhtml"/></navPoint><navPoint><navLabel><text>II. The Storm</text></navLabel><content src="two.xhtml#start"/>'
     '<navPoint><navLabel><text>At night</text></navLabel><content src="two.xhtml#in"/></navPoint></navPoint></navPoint>'
 )
 

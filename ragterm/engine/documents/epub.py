@@ -60,6 +60,8 @@ class _Book:
     contents: dict[str, list[_Entry]] = field(default_factory=dict)
     metadata: dict[str, str] = field(default_factory=dict)
     lines: int = 0
+    depth: int = 0
+    """How many titles of the contents are above the place that is being read."""
 
 
 def parse_epub(data: bytes, path: Path) -> ParsedDocument:
@@ -207,10 +209,11 @@ def _chapter(builder: DocumentBuilder, book: _Book, part: str, content: bytes) -
     entries = book.contents.get(part, [])
     if entries:  # a chapter without an entry goes on where the one before it ended
         builder.sections = Sections()
+        book.depth = min(len(entries[0].path), 5)
         for level, title in enumerate(entries[0].path[:5], 1):
             builder.sections.enter(level, title)
     notes = _take_notes(body)
-    _set_headings(body, entries, len(builder.sections.path) if not entries else min(len(entries[0].path), 5))
+    _set_headings(body, entries, book.depth)
     add_blocks(builder, body)
     for note in notes:
         builder.add("footnote", note)
