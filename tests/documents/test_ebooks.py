@@ -1,5 +1,8 @@
 """EPUB: books built by hand, with the contents of EPUB 3 and of EPUB 2, whole, protected and damaged."""
 
+# ruff: noqa: E501
+# XML is not cut where a line of code would be.
+
 from __future__ import annotations
 
 import io
@@ -120,6 +123,8 @@ def test_without_contents_headings_say_where_one_is() -> None:
 def test_pages_that_are_no_xml_are_read_as_html() -> None:
     document = parse(book({"a": "<html><head><title/></head><body><p>one <br> & two<p>three</body>"}))
     assert document.text == "one\n& two\n\nthree"
+    odd = parse(book({"a": "<p>one\x01 <x'y\">two</p><p>three</p>"}))
+    assert "one" in odd.text and "three" in odd.text
 
 
 def test_entities_are_not_expanded() -> None:

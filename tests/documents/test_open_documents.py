@@ -1,5 +1,8 @@
 """OpenDocument: texts, presentations and spreadsheets built by hand after the specification, packed and flat."""
 
+# ruff: noqa: E501
+# XML is not cut where a line of code would be.
+
 from __future__ import annotations
 
 import io
@@ -169,14 +172,14 @@ def test_sheets_show_what_a_person_sees(tmp_path: Path) -> None:
 
 
 def test_cells_that_repeat_beyond_measure_end_at_the_limits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tables, "MAX_ROWS", 500)
+    monkeypatch.setattr(tables, "MAX_ROWS", 50)
     row = (
         '<table:table-row table:number-rows-repeated="1048576"><table:table-cell table:number-columns-repeated="16384"><text:p>x</text:p>'
         "</table:table-cell></table:table-row>"
     )
     document = parse(f'<table:table table:name="Bomb">{row * 3}</table:table>', "spreadsheet")
-    assert len(document.text) < 3_000_000
-    assert any("only the first 500 rows" in warning for warning in document.warnings)
+    assert len(document.text) < 300_000
+    assert any("only the first 50 rows" in warning for warning in document.warnings)
 
 
 def test_flat_files(tmp_path: Path) -> None:
@@ -193,7 +196,7 @@ def test_entities_are_not_expanded_and_what_is_left_of_a_damaged_part_is_read() 
     assert document.text.startswith("Sentence 0.") and document.warnings
 
 
-MANIFEST = f'<manifest:manifest {NAMES}><manifest:file-entry manifest:full-path="content.xml"><manifest:encryption-data/></manifest:file-entry></manifest:manifest>'  # noqa: E501
+MANIFEST = f'<manifest:manifest {NAMES}><manifest:file-entry manifest:full-path="content.xml"><manifest:encryption-data/></manifest:file-entry></manifest:manifest>'
 
 
 @pytest.mark.parametrize(

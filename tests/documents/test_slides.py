@@ -190,6 +190,12 @@ def test_one_broken_slide_does_not_cost_the_others(check_invariants: Check) -> N
     assert any("slide 1 is damaged" in warning for warning in parse(gone).warnings)
 
 
+def test_a_slide_without_what_it_must_have_is_read_in_part() -> None:
+    data = changed(saved(usual()), lambda name, c: c.replace(b"<a:t>slowly</a:t>", b"") if "slide1" in name else c)
+    document = parse(data)
+    assert "better" in document.text and document.warnings == ("slide 1 is damaged and was read in part",)
+
+
 def test_entities_are_not_expanded() -> None:
     bomb = b'<!DOCTYPE x [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;">]>'
 

@@ -7,6 +7,7 @@ to and that says what the entry says becomes a heading. Notes stand at the end o
 
 from __future__ import annotations
 
+import contextlib
 import html.entities
 import posixpath
 import re
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from ragterm.engine.documents.builder import DocumentBuilder, Sections, one_line
+from ragterm.engine.documents.clean import canonical
 from ragterm.engine.documents.html import decode_html
 from ragterm.engine.documents.markup import add_blocks, collapse, text_of
 from ragterm.engine.documents.packages import Package, Wording, parse_xml
@@ -224,7 +226,7 @@ def _page(content: bytes) -> Element | None:
     from lxml import etree
     from lxml import html as lxml_html
 
-    text = _DECLARATION.sub("", decode_html(content)[0].lstrip("\ufeff"), count=1)
+    text = _DECLARATION.sub("", canonical(decode_html(content)[0]), count=1)
     text = _DOCTYPE.sub("", text, count=1)
     tree, whole = parse_xml(_ENTITY.sub(_character, text).encode("utf-8", "replace"))
     if tree is None or not whole:
@@ -234,8 +236,9 @@ def _page(content: bytes) -> Element | None:
         except (etree.ParserError, etree.XMLSyntaxError, ValueError, AssertionError):
             return None
     for element in tree.iter():
-        if isinstance(element.tag, str):
-            element.tag = element.tag.rpartition("}")[2].lower()
+        if isinstance(element.tag, str) and (name := element.tag.rpartition("}")[2].lower()) != element.tag:
+            with contextlib.suppress(ValueError):  # what is left of damaged markup is no name
+                element.tag = name
     return tree
 
 

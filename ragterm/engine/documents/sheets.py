@@ -63,7 +63,11 @@ def parse_sheets(data: bytes, path: Path) -> ParsedDocument:
     except CalamineError as error:
         if "password" in str(error).lower() or "encrypt" in str(error).lower():
             raise _protected() from error
-        raise ParseError("Damaged workbook", f"the cells cannot be read ({error})"[:300], WORDING.save_again) from error
+        raise _damaged(error) from error
+    except BaseException as error:  # what panics in the library is no Exception
+        if type(error).__name__ != "PanicException":
+            raise
+        raise _damaged(error) from None
     if not builder.blocks:
         why = builder.warnings[0] if builder.warnings else "no sheet has a cell with anything in it"
         raise ParseError("No text", why, "nothing to do, or restore the file")
@@ -78,6 +82,10 @@ def _refuse(data: bytes) -> None:
         )
     Package(data, WORDING, [])  # says what is wrong
     raise ParseError("Not an Excel workbook", "nothing here reads this file", WORDING.save_again)
+
+
+def _damaged(error: BaseException) -> ParseError:
+    return ParseError("Damaged workbook", f"the cells cannot be read ({error})"[:300], WORDING.save_again)
 
 
 def _protected() -> ParseError:

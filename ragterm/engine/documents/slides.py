@@ -34,6 +34,8 @@ _OTHER_TYPES = (
 
 def parse_slides(data: bytes, path: Path) -> ParsedDocument:
     """Raises ParseError: damaged, protected by a password, no presentation, without text, unpacks to too much."""
+    from pptx.exc import PythonPptxError
+
     builder = DocumentBuilder()
     package = Package(data, _WORDING, builder.warnings)
     if not any(name.startswith("ppt/") for name in package.names):
@@ -50,12 +52,15 @@ def parse_slides(data: bytes, path: Path) -> ParsedDocument:
             builder.warnings.append(f"slide {number} is damaged and was left out")
             continue
         builder.sections = Sections()
-        part = parts.get(str(entry.id))
+        part = parts.get(entry.get("id") or "")
         if part:
             builder.sections.enter(1, part)
         if slide._element.get("show") in ("0", "false"):
             hidden.append(number)
-        writer.add(slide, number, level=2 if part else 1)
+        try:
+            writer.add(slide, number, level=2 if part else 1)
+        except (PythonPptxError, KeyError, ValueError, AttributeError, TypeError):
+            builder.warnings.append(f"slide {number} is damaged and was read in part")
         if writer.pictures and not writer.has_text:
             pictures.append(number)
     if hidden:
@@ -137,9 +142,11 @@ def _entries(deck: Any) -> list[Any]:
 
 
 def _slide(deck: Any, entry: Any) -> Any | None:
+    from pptx.exc import PythonPptxError
+
     try:
         return deck.part.related_slide(entry.rId)
-    except (KeyError, AttributeError, TypeError, ValueError):
+    except (PythonPptxError, KeyError, AttributeError, TypeError, ValueError):
         return None
 
 
