@@ -29,8 +29,8 @@ MAX_TOTAL = 600 * 1024 * 1024
 """Bytes that all parts of one file may have unpacked together."""
 MAX_PARTS = 20_000
 MAX_RATIO = 400
-"""How many times its packed size a part above RATIO_FLOOR may have. Deflate ends at 1,032; the most repetitive table measured (one
-number in a million cells) has 70."""
+"""How many times its packed size a part above RATIO_FLOOR may have. Deflate ends at 1,032; a sheet with one number in a million
+cells has 16."""
 RATIO_FLOOR = 16 * 1024 * 1024
 
 _OLE = b"\xd0\xcf\x11\xe0"

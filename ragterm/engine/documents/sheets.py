@@ -30,7 +30,8 @@ MAX_CELLS = 1_000_000
 MAX_EXTENT = 12_000_000
 """Cells of the rectangle around a sheet's filled ones; calamine needs 32 bytes for each."""
 
-_REFERENCE = re.compile(rb"""\br\s*=\s*["']([A-Z]{1,3})?(\d{1,7})["']""")
+_ROW_OF = re.compile(rb"""\br\s*=\s*["'][A-Z]{0,3}(\d{1,7})["']""")
+_COLUMN_OF = re.compile(rb"""\br\s*=\s*["']([A-Z]{1,3})\d""")
 _NO_VALUE = re.compile(rb"(?:</f>|<f[^>]{0,200}/>)(?:<v\s*/>|<v></v>)?</c>")
 _DEFAULT_NAME = re.compile(r"(?:sheet|tabelle|feuil|hoja|foglio|blad|лист)\s?1", re.IGNORECASE)
 
@@ -122,12 +123,9 @@ def _look_over(package: Package, builder: DocumentBuilder) -> set[str]:
 
 
 def _extent(xml: bytes) -> tuple[int, int]:
-    rows, columns = 0, 1
-    seen: set[bytes] = set()
-    for letters, number in _REFERENCE.findall(xml):
-        rows = max(rows, int(number))
-        seen.add(letters)
-    for letters in seen:
+    rows = max(map(int, set(_ROW_OF.findall(xml))), default=0)
+    columns = 1
+    for letters in set(_COLUMN_OF.findall(xml)):
         column = 0
         for letter in letters:
             column = column * 26 + letter - 64
