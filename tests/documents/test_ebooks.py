@@ -92,7 +92,8 @@ NCX = (
 
 @pytest.mark.parametrize("contents", [{"nav": NAV}, {"ncx": NCX}])
 def test_chapters_in_order_under_the_titles_of_the_contents(contents: dict[str, str], check_invariants: Check) -> None:
-    document = parse(book(CHAPTERS, order="part one two", **contents))
+    more = {"more": page("<h1>Later</h1><p>On.</p>")}  # no line of the contents: the chapter before goes on
+    document = parse(book(CHAPTERS | more, order="part one two more", **contents))
     check_invariants(document)
     harbour = ("Part One", "I. The Harbour")
     assert texts(document) == [
@@ -106,6 +107,8 @@ def test_chapters_in_order_under_the_titles_of_the_contents(contents: dict[str, 
         ("paragraph", 0, "Wind.", ("Part One", "II. The Storm")),
         ("heading", 3, "At night", ("Part One", "II. The Storm")),
         ("paragraph", 0, "Dark.", ("Part One", "II. The Storm", "At night")),
+        ("heading", 3, "Later", ("Part One", "II. The Storm")),
+        ("paragraph", 0, "On.", ("Part One", "II. The Storm", "Later")),
     ]
     assert document.title == "The Sea"
     assert document.metadata == {"author": "Ann, Bo", "date": "2020", "language": "en"}

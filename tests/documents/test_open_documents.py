@@ -116,8 +116,9 @@ def test_notes_changes_and_comments() -> None:
 
 
 def test_tables_frames_and_pictures() -> None:
+    note = "<text:note><text:note-body><text:p>on average</text:p></text:note-body></text:note>"
     body = (
-        f"<table:table><table:table-header-rows>{cells('Year', 'Days')}</table:table-header-rows>{cells('2024', '25')}"
+        f"<table:table><table:table-header-rows>{cells('Year', 'Days')}</table:table-header-rows>{cells('2024', '25' + note)}"
         '<table:table-row><table:table-cell table:number-columns-spanned="2"><text:p>both</text:p></table:table-cell>'
         "<table:covered-table-cell/></table:table-row></table:table>"
         f"<table:table>{cells('only a frame')}</table:table>"
@@ -125,11 +126,12 @@ def test_tables_frames_and_pictures() -> None:
         "<text:p><draw:frame><draw:image/><svg:title>A map</svg:title><svg:desc>of the town</svg:desc></draw:frame></text:p>"
     )
     assert texts(parse(body)) == [
-        ("table", "Year | Days\n2024 | 25\nboth |"),
+        ("table", "Year | Days\n2024 | 25[1]\nboth |"),
         ("paragraph", "only a frame"),
         ("paragraph", "before after"),
         ("paragraph", "in the box"),
         ("caption", "A map. of the town"),
+        ("footnote", "[1] on average"),
     ]
 
 

@@ -89,6 +89,24 @@ def test_titles_empty_rows_and_columns_merged_cells_and_several_tables() -> None
     ]
 
 
+def test_an_empty_row_ends_a_table_only_where_another_begins() -> None:
+    rows: list[list[object]] = [
+        ["Town", "Count"],
+        ["Rome", 3],
+        [],
+        ["Oslo", 4],
+        [],
+        ["Prices"],
+        ["Ware", "Price"],
+        ["Tea", 2],
+    ]
+    assert texts(parse(workbook(("Sheet1", rows)))) == [
+        ("table", "Town | Count\nRome | 3\nOslo | 4", ()),
+        ("heading", "Prices", ()),
+        ("table", "Ware | Price\nTea | 2", ("Prices",)),
+    ]
+
+
 def test_hidden_sheets_are_read_and_named() -> None:
     book = workbook(("Open", [["a", "b"], ["c", "d"]]), ("Secret", [["e", "f"], ["g", "h"]]))
     book["Secret"].sheet_state = "hidden"

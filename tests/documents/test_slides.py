@@ -100,6 +100,7 @@ def test_tables_charts_groups_and_pictures(check_invariants: Check) -> None:
     for at, text in enumerate(("Region", "Sales", "East", "19", "", "20")):
         cells.cell(at // 2, at % 2).text = text
     cells.cell(1, 0).merge(cells.cell(2, 0))
+    cells.cell(2, 0).text = "under the merged cell"
     data = CategoryChartData()
     data.categories = ["Spring", "Autumn"]
     data.add_series("2023", (19.2, 21.0))

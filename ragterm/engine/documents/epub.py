@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from ragterm.engine.documents.builder import DocumentBuilder, Sections, one_line
+from ragterm.engine.documents.builder import DocumentBuilder, one_line
 from ragterm.engine.documents.clean import canonical
 from ragterm.engine.documents.html import decode_html
 from ragterm.engine.documents.markup import add_blocks, collapse, text_of
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 
 _WORDING = Wording("EPUB", "an e-book in EPUB form", "an e-book program (Calibre)")
 _OPS = "{http://www.idpf.org/2007/ops}type"
-_FONTS = ("http://www.idpf.org/2008/embedding", "http://ns.adobe.com/pdf/enc#RC")
-"""Ways to make fonts unusable elsewhere; the text beside them is open."""
 _PAGES = ("application/xhtml+xml", "text/html", "application/x-dtbook+xml", "text/x-oeb1-document")
 _MAX_CONTENTS = 20_000
 _ENTITY = re.compile(r"&([A-Za-z][A-Za-z0-9]{1,31});")
@@ -132,9 +130,8 @@ def _refuse_protected(book: _Book) -> None:
     encryption = package.tree("META-INF/encryption.xml")
     chapters = set(book.spine)
     for one in encryption.iter("{*}EncryptedData") if encryption is not None else ():
-        method = next((e.get("Algorithm") or "" for e in one.iter("{*}EncryptionMethod")), "")
         target = next((e.get("URI") or "" for e in one.iter("{*}CipherReference")), "")
-        if method not in _FONTS and (unquote(target) in chapters or _join("", target) in chapters):
+        if unquote(target) in chapters or _join("", target) in chapters:  # fonts often are, and cost no text
             raise ParseError(
                 "Protected by DRM",
                 "the publisher encrypted the chapters of this book",
@@ -210,7 +207,6 @@ def _chapter(builder: DocumentBuilder, book: _Book, part: str, content: bytes) -
         return
     entries = book.contents.get(part, [])
     if entries:  # a chapter without an entry goes on where the one before it ended
-        builder.sections = Sections()
         book.depth = min(len(entries[0].path), 5)
         for level, title in enumerate(entries[0].path[:5], 1):
             builder.sections.enter(level, title)

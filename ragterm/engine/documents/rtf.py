@@ -278,7 +278,7 @@ class _Reader:
         elif word in ("shptxt", "ud"):
             state.sink, state.opens = state.outer, word
         elif word in IGNORED or (state.star and not state.opens):
-            state.outer = state.sink if word in ("shpinst", "upr") else None
+            state.outer = state.sink
             state.sink, state.opens = None, word
         else:
             return False
