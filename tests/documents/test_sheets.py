@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import datetime
 import io
 import re
 import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -125,6 +127,30 @@ def test_formulas_have_the_value_that_was_saved() -> None:
             new.writestr(name, re.sub(rb"</f><v\s*/?>(</v>)?", b"</f><v>2</v>", old.read(name)))
     document = parse(with_value.getvalue())
     assert "1 | 2" in document.text and not document.warnings
+
+
+# A workbook that xlwt wrote: text, a date, a number.
+XLS = (
+    "eNrtWE1oE0EU/mY32/zYppuYCq1QQtGqtRfx4qXdKmhP1ihCRQTdNguWhlSWXvRiteYoCIKgeCn04qXqxR9U0IPgQajoQRCERI89CYoe2qxvXmYltQoN1EJl"
+    "vmXevHlv3szLzLyZzLyZT5Vn7ndU8Bv6YaIaxNFUJxOU4mHBBumDQLJhHqMUaGwoxGM0kU0WnrS8jso5lPNdgYF7kRdEgU+UTuEchiaKXnYdcYB9cIX0oY+o"
+    "wG2SJNHOXqWZjjLdzPQu13zKdIAlV5n2Ud2yOIl5Z6hnn1rFJ4wu1iUh233INh9YsgdteCVX8cVrolbXwn5/zC1sMEVnpBmzoAkd9Iqe7xbKyNDMzuJbkAW+"
+    "hiH8PKvl6ysXIPmP5fLoX+QxtK6QXzciwBSCMxwRJWzCd1NqTBwp5BexDaQO0/BZd5Izr2gBOX9s1KO6xz03IbdxDnt7Wdi3cDg0E81T15JPcVDY5MrinS9v"
+    "D4/knNMsmeKtvnYgbJcuIcAlaUHGSdYYqLkF9DC/m+llbnUr8x1MM7RiKe/OtSnm0DTXucLabupnL+Ods6OO30l8aeHoo87SZ2cX8XODlQuZuffODLrogMqT"
+    "vfym0St6xa2bEo+dMBdq8/jItH3FRhIzbOV7oE69ViwhwWyKaa0kR0f8KhlqrKS1+IO1YGs5Hs+of+ldGjdeSqsFU1r3G2k84EEbqDtwE9DQ0NDQ0NDQ0NBY"
+    "Uwj1Z91UFwdLXQai6l1niVJVP5P8tziGCfom6Z55EEXKfZxvaP1sgSXCtsQqbcL3Qolh6t3HOEbYj/GG1y9d5kT971m1ob12IdRo/9VG/PzH/f8E9vjMyw=="
+)
+
+
+def test_the_old_format_of_excel(tmp_path: Path) -> None:
+    (tmp_path / "old.xls").write_bytes(zlib.decompress(base64.b64decode(XLS)))
+    document = parse_file(tmp_path / "old.xls")
+    assert texts(document) == [
+        ("heading", "Old", ()),
+        ("table", "What | When | Price\nTea | 2024-05-01 | 2.5", ("Old",)),
+    ]
+    (tmp_path / "cut.xls").write_bytes(zlib.decompress(base64.b64decode(XLS))[:3774])  # the library panics
+    with pytest.raises(ParseError, match="Damaged workbook"):
+        parse_file(tmp_path / "cut.xls")
 
 
 def test_every_cell_that_openpyxl_reads_is_there() -> None:
