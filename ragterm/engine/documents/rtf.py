@@ -1,8 +1,9 @@
 """RTF (Rich Text Format specification 1.9.1): one pass over its tokens, in time that grows with the file and no faster.
 
 striprtf, the library for this, yields bare text: no headings, lists, footnotes or properties, tables run together; and the time of its
-regular expressions grows with the cube of a made-up file (20 KB: seven seconds). Here a group's state (font, encoding, destination) is a stack, text goes to the sink of its
-destination, and paragraphs become blocks where the control words say that they end. Text that is hidden or deleted is left out.
+regular expressions grows with the cube of a made-up file (20 KB: seven seconds). Here a group's state (font, encoding, destination)
+is a stack, text goes to the sink of its destination, and paragraphs become blocks where the control words say that they end.
+Text that is hidden or deleted is left out.
 """
 
 from __future__ import annotations
