@@ -16,7 +16,8 @@ IngestStage = Literal[
 @dataclass(frozen=True, slots=True)
 class Survey:
     """What a folder holds, before anything is read: `files` (absolute paths, sorted) that can be parsed, `kinds` counts them by
-    kind, `unsupported` counts the others by file name ending ("" for none), `skipped` is (path, reason)."""
+    kind, `unsupported` counts the others by file name ending ("" for none), `skipped` is (path, reason). `ignored` are the paths that
+    an ignore file leaves out, folders with a slash at the end; what lies in those was not looked at."""
 
     roots: tuple[str, ...]
     files: tuple[str, ...]
@@ -24,6 +25,7 @@ class Survey:
     unsupported: Mapping[str, int] = field(default_factory=dict)
     skipped: tuple[tuple[str, str], ...] = ()
     bytes: int = 0
+    ignored: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
