@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 from ragterm.engine.collections import OpenCollection, Shelf, check_name
 from ragterm.engine.home import home_folder
+from ragterm.engine.keeping import KeepingInStep
 from ragterm.engine.looking import GraphQuestions
 from ragterm.engine.resident import ResidentModels
 from ragterm.engine.types.answers import AnswerReady, AskEvent, StageDone
@@ -45,7 +46,7 @@ _log = logging.getLogger(__name__)
 _HIDDEN_PREFIX = "docs-"
 
 
-class Engine(GraphQuestions):
+class Engine(GraphQuestions, KeepingInStep):
     """A home folder, open. Safe from any thread. Use `Engine.open`; `close` (or `with`) ends background work."""
 
     def __init__(self, home: Path, settings: Settings) -> None:
@@ -115,6 +116,7 @@ class Engine(GraphQuestions):
         from ragterm.engine.ingest import ingest
 
         opened = self._shelf.get(collection, create=True)
+        opened.store.aside.purge()
         report = ingest(paths, opened.ingest_rooms(), self.settings, on_progress, control)
         return self._ingested(opened, report)
 
@@ -221,15 +223,6 @@ class Engine(GraphQuestions):
         found = store.chunks.by_keys([key]).get(key)
         row = store.documents.row(found.chunk.document_id) if found is not None else None
         return (found.chunk, row) if found is not None and row is not None else None
-
-    def remove_documents(self, ids: Sequence[str], collection: str = "default") -> int:
-        """From the collection; the files stay. How many were there."""
-        from ragterm.engine.ingest import remove_documents
-
-        opened = self._shelf.get(collection)
-        removed = remove_documents(ids, opened.ingest_rooms(), self.settings)
-        opened.save_indexes(build_graph=True)
-        return removed
 
     # Questions
 

@@ -72,7 +72,7 @@ white/*
 !white/list/
 \\#hash.md
 \\!bang.md
-trailing.md   
+trailing.md
 kept\\ blank.md
 [ab]x.md
 [!c]y.md

@@ -10,7 +10,7 @@ was once added whatever the rules say; here the rules alone decide.
 """
 
 # Paths stay strings, as in the survey (PTH).
-# ruff: noqa: PTH112, PTH113, PTH114, PTH118, PTH120, PTH123
+# ruff: noqa: PTH113, PTH114, PTH118, PTH120, PTH123
 
 from __future__ import annotations
 

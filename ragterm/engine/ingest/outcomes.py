@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from ragterm import __version__
@@ -28,6 +29,8 @@ class Outcomes:
         new = NewDocument(
             document, work.chunks, vectors, packed, work.size, work.mtime_ns, seconds=seconds, hashes=work.hashes
         )
+        if (alike := work.signature) is not None:
+            new = replace(new, shingles=alike.shingles, minima=alike.minima)
         outcome = DocumentOutcome(
             document.path,
             "updated" if work.before else "added",
@@ -40,7 +43,12 @@ class Outcomes:
             seconds=seconds,
             warnings=document.warnings,
         )
-        self._ledger.add(work.job, outcome, lambda: self._store.put_document(new, build))
+
+        def write() -> DocumentOutcome | None:
+            near = self._store.put_document(new, build)
+            return replace(outcome, warnings=(*outcome.warnings, near)) if near else None
+
+        self._ledger.add(work.job, outcome, write)
 
     def unchanged(self, work: Work) -> None:
         job, size, mtime_ns = work.job, work.size, work.mtime_ns
@@ -54,6 +62,15 @@ class Outcomes:
         )
         title, kind = Path(job.path).name, work.kind
         outcome = DocumentOutcome(job.path, "duplicate", job.document_id, title=title, kind=kind)
+        self._ledger.add(job, outcome, lambda: self._store.put_unindexed(record, title=title, kind=kind))
+
+    def skipped(self, work: Work, reason: str) -> None:
+        """Not for a reader: remembered, so that the next look costs a stat."""
+        job, title, kind = work.job, Path(work.job.path).name, work.kind
+        record = FileRecord(
+            job.document_id, job.path, "skipped", work.content_hash, work.size, work.mtime_ns, error=reason
+        )
+        outcome = DocumentOutcome(job.path, "skipped", job.document_id, title=title, kind=kind, error=reason)
         self._ledger.add(job, outcome, lambda: self._store.put_unindexed(record, title=title, kind=kind))
 
     def failed(self, work: Work, error: ParseError) -> None:
@@ -93,7 +110,7 @@ class Outcomes:
             self._ledger.add(work.job, DocumentOutcome(work.job.path, "skipped", work.job.document_id, error=reason))
 
     def removed_from_disk(self, job: Job) -> None:
-        if os.path.lexists(job.path):
+        if os.path.lexists(job.path) and not job.force:
             self._ledger.add(job, DocumentOutcome(job.path, "unchanged", job.document_id))
         else:
             self._removed(job)

@@ -258,6 +258,9 @@ class Conductor:
         elif examined.unchanged:
             self._outcomes.unchanged(work)
             self._finish(work)
+        elif examined.unwanted:
+            self._outcomes.skipped(work, examined.unwanted)
+            self._finish(work)
         elif examined.original is not None:
             self._outcomes.duplicate(work, examined.original.document_id)
             self._finish(work)

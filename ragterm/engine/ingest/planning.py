@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +16,8 @@ from ragterm.engine.types.ingesting import DocumentOutcome, Survey
 FAILED_TRIES = 2
 """A file that failed this often, by this version of ragterm, is not tried again until it changes (or a person insists)."""
 
+REMOVED_BY_HAND = "it was removed from the collection; to take it in again, ingest it by its name"
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -27,10 +29,16 @@ class Plan:
 
 
 def plan(
-    paths: Sequence[str | Path], store: CollectionStore, max_file_mb: int, control: Control, force: bool = False
+    paths: Sequence[str | Path],
+    store: CollectionStore,
+    max_file_mb: int,
+    control: Control,
+    force: bool = False,
+    left_out: Set[str] = frozenset(),
 ) -> Plan:
-    """Survey `paths` and sort every file found into settled or to do; documents of these folders that are gone from disk are
-    removal jobs. A path that is no longer there is a removal when it is a document's.
+    """Survey `paths` and sort every file found into settled or to do; documents of these folders that are gone from disk, or that
+    an ignore file names by now, are removal jobs. A path that is no longer there is a removal when it is a document's. The document
+    ids in `left_out` are passed over.
 
     Raises NotFoundError for a path that is neither on disk nor in the collection, Cancelled.
     """
@@ -44,6 +52,9 @@ def plan(
         if number % 256 == 0:
             control.checkpoint()
         id_ = document_id(path)
+        if id_ in left_out:
+            settled.append(DocumentOutcome(path, "skipped", id_, kind=kind_of(path) or "", error=REMOVED_BY_HAND))
+            continue
         size, mtime_ns = _stat(path)
         record = records.get(id_)
         outcome = None if record is None or force else _settled(record, size, mtime_ns, records)
@@ -51,12 +62,15 @@ def plan(
             settled.append(outcome)
         else:
             jobs.append(NewJob("ingest", id_, path, size, force))
+    unwanted = _unwanted(found, records, {*absolute, *store.roots.all()})
     settled.extend(
-        DocumentOutcome(path, "skipped", document_id(path), kind=kind_of(path) or "", error=why)
+        DocumentOutcome(path, "skipped", id_, kind=kind_of(path) or "", error=why)
         for path, why in found.skipped
+        if (id_ := document_id(path)) not in unwanted
     )
     jobs.extend(NewJob("remove", document_id(path), path) for path in gone)
     jobs.extend(_vanished(found, records, gone))
+    jobs.extend(NewJob("remove", id_, one.path, force=True) for id_, one in unwanted.items())
     return Plan(tuple(settled), tuple(jobs))
 
 
@@ -79,6 +93,9 @@ def _settled(record: FileRecord, size: int, mtime_ns: int, records: dict[str, Fi
         if original is None or original.state != "indexed" or not Path(original.path).exists():
             return None
         return DocumentOutcome(record.path, "duplicate", record.document_id, kind=kind_of(record.path) or "")
+    if record.state == "skipped":
+        kind = kind_of(record.path) or ""
+        return DocumentOutcome(record.path, "skipped", record.document_id, kind=kind, error=record.error)
     if record.state == "failed" and record.tries >= FAILED_TRIES and record.tried_by == __version__:
         return DocumentOutcome(
             record.path,
@@ -104,3 +121,42 @@ def _vanished(found: Survey, records: dict[str, FileRecord], gone: Sequence[str]
         and record.path not in gone
         and not os.path.lexists(record.path)
     ]
+
+
+def _unwanted(found: Survey, records: dict[str, FileRecord], named: Set[str]) -> dict[str, FileRecord]:
+    """Documents whose file is there and no longer wanted: an ignore file leaves it out by now (unless a person named the file itself
+    or a folder inside what is left out), or the survey does (too large, say)."""
+    files = set(found.files)
+    gone = {
+        document_id(path)
+        for path, why in found.skipped
+        if not why.startswith(("cannot be read", "the folder cannot be read"))  # that may pass
+    }
+    ignored = set(found.ignored)
+    kept = {name for name in named if _covered(name, ignored)}
+    return {
+        id_: record
+        for id_, record in records.items()
+        if (id_ in gone and record.state == "indexed")
+        or (
+            ignored
+            and record.path not in files
+            and _covered(record.path, ignored)
+            and not _at_or_below(record.path, kept)
+        )
+    }
+
+
+def _covered(path: str, entries: Set[str]) -> bool:
+    """Whether the path or a folder above it is among the entries, where folders end with a slash."""
+    if path in entries or path + os.sep in entries:
+        return True
+    while (above := os.path.dirname(path)) != path:  # noqa: PTH120 - a Path for each step is what takes the time
+        if above + os.sep in entries:
+            return True
+        path = above
+    return False
+
+
+def _at_or_below(path: str, names: Set[str]) -> bool:
+    return any(path == name or path.startswith(name.rstrip(os.sep) + os.sep) for name in names)
