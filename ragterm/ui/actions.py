@@ -160,6 +160,16 @@ ACTIONS: tuple[Action, ...] = (
         "remove",
         show=True,
     ),
+    Action(
+        "documents.restore", "Undo removal", "Put back what was removed last (until the next start)", "u", "restore"
+    ),
+    Action(
+        "documents.follow",
+        "Follow folders",
+        "Keep the collection in step with its folders while ragterm is open",
+        "w",
+        "follow",
+    ),
     Action("documents.reingest", "Re-ingest", "Read the marked documents again from disk", "r", "reingest", show=True),
     Action("documents.pause", "Pause", "Pause or go on with the ingest", "p", "pause", show=True),
     Action("documents.cancel", "Cancel ingest", "Stop the ingest; what is indexed stays", "c", "cancel"),

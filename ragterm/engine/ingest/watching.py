@@ -18,7 +18,7 @@ from pathlib import Path
 
 from ragterm.engine.documents.ignoring import GIT_FILE, OWN_FILE
 from ragterm.engine.documents.sources import TOOL_FOLDERS
-from ragterm.engine.types.errors import RagtermError
+from ragterm.engine.types.errors import Cancelled, RagtermError
 from ragterm.engine.types.ingesting import DocumentOutcome, IngestReport
 
 log = logging.getLogger(__name__)
@@ -135,6 +135,8 @@ class FolderWatch:
             return
         try:
             self._work(ready)
+        except Cancelled:
+            return  # a person stopped this round; the next one finds what is left
         except RagtermError as error:
             self._notice(f"{error}" + (f" ({error.hint})" if error.hint else ""))
             self._due.update(ready)
@@ -181,7 +183,7 @@ class FolderWatch:
         if self._leave and path.startswith(self._leave):
             return False
         root = max((one for one in self._marks if _is_in(path, one)), key=len, default="")
-        *folders, name = path[len(root) :].strip(os.sep).split(os.sep)
+        *folders, name = path[len(root) :].strip(os.sep).split(os.sep)  # noqa: PTH206
         if any(part.startswith(".") or part in TOOL_FOLDERS for part in folders):
             return False
         return not name.startswith(".") or name in (GIT_FILE, OWN_FILE)

@@ -215,7 +215,7 @@ class DocumentsPane(DocumentCommands, Pane):
 
     @on(messages.CollectionChanged)
     def _collection_changed(self) -> None:
-        self._rows = ()
+        self._rows, self.said = (), ""
         self.table.clear_marks()
         self._show_rows()
 
@@ -227,11 +227,10 @@ class DocumentsPane(DocumentCommands, Pane):
             rows.reverse()
         self.table.show(rows)
         self.refresh_bindings()  # what can be done depends on whether there is a row
-        total, failed = len(self._rows), sum(row.state == "failed" for row in self._rows)
-        box = self.query_one("#list")
-        shown = f"{len(rows):,} of {total:,}" if self._words else f"{total:,}"
-        box.border_title = Content(f"Documents of {line(self.bridge.collection)}: {shown}")
-        box.border_subtitle = Content.styled(f"{failed} failed", "$error") if failed else Content("")
+        shown = f"{len(rows):,} of {len(self._rows):,}" if self._words else f"{len(self._rows):,}"
+        live = " · following its folders" if self.bridge.followed == self.bridge.collection else ""
+        self.query_one("#list").border_title = Content(f"Documents of {line(self.bridge.collection)}: {shown}{live}")
+        self.show_said()
 
     @on(Input.Changed, "#filter")
     def _filter_changed(self, event: Input.Changed) -> None:
@@ -354,7 +353,7 @@ class DocumentsPane(DocumentCommands, Pane):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action in ("pause", "cancel"):
             return self.bridge.ingesting
-        if action in ("remove", "reingest", "mark", "limit", "open", "filter", "sort"):
+        if action in ("follow", "remove", "reingest", "mark", "limit", "open", "filter", "sort"):
             return bool(self._rows)
         return True
 
