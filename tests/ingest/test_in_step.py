@@ -102,7 +102,11 @@ def test_only_the_changed_chunks_of_changed_files_are_embedded(library, docs):
         write(docs, **{f"n{number:02}": f"# Note {number}\n\n" + "\n\n".join(parts)})
     first = ingest([docs], library.rooms(), SETTINGS)
     assert library.embedder.texts == first.chunks >= 240
-    before = {chunk.embedding_text for row in library.store.documents.rows() for chunk in library.store.chunks.of_document(row.id)}
+    before = {
+        chunk.embedding_text
+        for row in library.store.documents.rows()
+        for chunk in library.store.chunks.of_document(row.id)
+    }
     for number in (3, 17, 31):
         path = docs / f"n{number:02}.md"
         path.write_text(path.read_text().replace(f"w{number}p4n7", "changed"))
@@ -110,7 +114,11 @@ def test_only_the_changed_chunks_of_changed_files_are_embedded(library, docs):
     embedded = library.embedder.texts
     report = ingest([docs], library.rooms(), SETTINGS)
     assert counts(report) == {"updated": 3, "unchanged": 37}
-    after = {chunk.embedding_text for row in library.store.documents.rows() for chunk in library.store.chunks.of_document(row.id)}
+    after = {
+        chunk.embedding_text
+        for row in library.store.documents.rows()
+        for chunk in library.store.chunks.of_document(row.id)
+    }
     assert 3 <= len(after - before) == library.embedder.texts - embedded <= 6
     sound(library)
 
@@ -138,7 +146,7 @@ def test_near_duplicates_are_flagged_in_report_and_ledger(library, docs):
     assert "% of its word sequences" in warning_of(library, "b.md")
     assert [row.warnings for row in library.store.documents.rows() if "short" in row.path] == [(), ()]
     said = {Path(one.path).name: one.warnings for one in report.outcomes if one.outcome == "added"}
-    assert said["b.md"] == tuple([warning_of(library, "b.md")])
+    assert said["b.md"] == (warning_of(library, "b.md"),)
     assert "docs/a.md" in said["a.md"][0] or "b.md" in said["a.md"][0]
     write(docs, a=" ".join(essay(9)))
     (docs / "sub" / "a.md").unlink()

@@ -121,12 +121,11 @@ class FolderWatch:
             if self._stopped.is_set():
                 return
             self._due.update(root for root in self._marks if any(_is_in(path, root) for path in changed))
-            others = self._look()
+            if self._look():
+                return  # the round comes once the others are watched: nothing that changes after it is missed
             if self._due and time.monotonic() >= self._retry_at:
                 self._round()
             self.started.set()
-            if others:
-                return
 
     def _round(self) -> None:
         ready = sorted(root for root in self._due if self._marks.get(root) is not None)
