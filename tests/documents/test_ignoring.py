@@ -213,7 +213,8 @@ def test_a_repository_without_a_working_tree_is_left_out(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("name", "reason"),
     [
-        ("package-lock.json", "lock"), ("Cargo.lock", "lock"), ("go.sum", "lock"), ("jquery.min.js", "minified"), ("site-min.css", "minified"),
+        ("package-lock.json", "lock"), ("Cargo.lock", "lock"), ("go.sum", "lock"), ("jquery.min.js", "minified"),
+        ("site-min.css", "minified"),
         ("app.js.map", "source map"), ("admin.js", ""), ("clock.json", ""), ("lock.md", ""), ("map.md", ""), ("min.js", ""),
     ],
 )  # fmt: skip

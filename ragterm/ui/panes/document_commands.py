@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from textual import on
 from textual.content import Content
 
 from ragterm.engine.types.errors import RagtermError
@@ -81,15 +80,15 @@ class DocumentCommands(_Base):
     def action_restore(self) -> None:
         self.fetch(self.bridge.restore_removed(), group="remove")
 
-    @on(messages.DocumentsRemoved)
-    def _documents_removed(self, message: messages.DocumentsRemoved) -> None:
+    # By name, not by `@on`: Textual collects decorated handlers from widgets only, and this is none.
+
+    def on_documents_removed(self, message: messages.DocumentsRemoved) -> None:
         removal = message.removal
         undo = " · u undoes it" if removal.can_be_undone else ""
         self.said = f"{counted(len(removal.documents), 'document')} removed: {removal.proof}{undo}"
         self.show_said()
 
-    @on(messages.DocumentsRestored)
-    def _documents_restored(self, message: messages.DocumentsRestored) -> None:
+    def on_documents_restored(self, message: messages.DocumentsRestored) -> None:
         self.said = (
             f"{counted(message.count, 'document')} put back" if message.count else "nothing was removed since the start"
         )
@@ -98,8 +97,7 @@ class DocumentCommands(_Base):
     def action_follow(self) -> None:
         self.bridge.follow_folders(self.bridge.followed != self.bridge.collection)
 
-    @on(messages.FollowingChanged)
-    def _following_changed(self, message: messages.FollowingChanged) -> None:
+    def on_following_changed(self, message: messages.FollowingChanged) -> None:
         if message.on:
             where = counted(len(message.roots), "folder")
             self.said = f"{where} followed: what changes there is read at once · w ends it"
@@ -107,8 +105,7 @@ class DocumentCommands(_Base):
             self.said = "the folders are no longer followed"
         self._show_rows()
 
-    @on(messages.FollowingNoticed)
-    def _following_noticed(self, message: messages.FollowingNoticed) -> None:
+    def on_following_noticed(self, message: messages.FollowingNoticed) -> None:
         self.said = line(message.line)
         self.show_said()
 
