@@ -135,17 +135,22 @@ def collection_check(shelf: Shelf, name: str) -> Check:
         return Check(title, "error", str(error), error.hint)
     if problems := in_store + in_indexes:
         shown = "; ".join(problems[:5]) + (f"; and {len(problems) - 5} more" if len(problems) > 5 else "")
-        return Check(title, "error", shown, _remedy(opened.folder, bool(in_store), roots))
+        return Check(
+            title,
+            "error",
+            shown,
+            _remedy(opened.folder, opened.folder_of(opened.store.builds.live()), bool(in_store), roots),
+        )
     facts = f"{info.documents} documents, {info.chunks} chunks; {found} agree with the store"
     return Check(title, "info" if waiting else "ok", waiting or facts)
 
 
-def _remedy(folder: Path, in_store: bool, roots: Sequence[str]) -> str:
+def _remedy(folder: Path, indexes: Path, in_store: bool, roots: Sequence[str]) -> str:
     """What to type. The indexes are derived; the store is made again from the files."""
     from shlex import quote
 
     if not in_store:
-        return f"rm -r {quote(str(folder / 'vectors'))} {quote(str(folder / 'keyword'))}: they are made again at the next question"
+        return f"rm -r {quote(str(indexes / 'vectors'))} {quote(str(indexes / 'keyword'))}: they are made again at the next question"
     again = " ".join(quote(root) for root in roots) or "PATH"
     return (
         f"put {folder / 'store.sqlite3'} back from a backup, or make it again (the files are untouched): "

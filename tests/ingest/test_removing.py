@@ -137,3 +137,11 @@ def test_for_good_keeps_nothing(library, docs):
     ids = filled(library, docs)
     assert not remove([ids["A"]], library.rooms(), SETTINGS, keep=False).can_be_undone
     assert library.store.aside.rows() == []
+
+
+def test_a_document_whose_build_is_gone_stays_aside(library, docs):
+    ids = filled(library, docs)
+    remove([ids["B"]], library.rooms(), SETTINGS)
+    with library.store._database.atomic() as connection:
+        connection.execute("UPDATE builds SET id = 'another'")  # the number was given out again
+    assert restore(library.rooms()) == [] and len(library.store.aside.rows()) == 1

@@ -50,6 +50,13 @@ class Outcomes:
 
         self._ledger.add(work.job, outcome, write)
 
+    def passed_over(self, work: Work, unwanted: str) -> None:
+        """The file is unchanged, or not for a reader: `unwanted` says why."""
+        if unwanted:
+            self.skipped(work, unwanted)
+        else:
+            self.unchanged(work)
+
     def unchanged(self, work: Work) -> None:
         job, size, mtime_ns = work.job, work.size, work.mtime_ns
         outcome = DocumentOutcome(job.path, "unchanged", job.document_id, kind=work.kind)

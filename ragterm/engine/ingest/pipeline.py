@@ -255,11 +255,8 @@ class Conductor:
         elif examined.error:
             hint = f"ragterm ingest '{work.job.path}' once it is at rest and readable"
             self._failed(work, ParseError("The file cannot be read", examined.error, hint, stage="read"))
-        elif examined.unchanged:
-            self._outcomes.unchanged(work)
-            self._finish(work)
-        elif examined.unwanted:
-            self._outcomes.skipped(work, examined.unwanted)
+        elif examined.unchanged or examined.unwanted:
+            self._outcomes.passed_over(work, examined.unwanted)
             self._finish(work)
         elif examined.original is not None:
             self._outcomes.duplicate(work, examined.original.document_id)

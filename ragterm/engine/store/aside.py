@@ -29,6 +29,7 @@ _TABLES = {
     ),
     "chunks": "SELECT * FROM chunks WHERE document_id = ? ORDER BY key",
     "vectors": "SELECT v.* FROM vectors v JOIN chunks c ON c.key = v.key WHERE c.document_id = ? ORDER BY v.key",
+    "builds": "SELECT DISTINCT b.number, b.id FROM builds b JOIN chunks c ON c.build = b.number WHERE c.document_id = ?",
     "signatures": "SELECT * FROM signatures WHERE document_id = ?",
 }
 Row = dict[str, Any]
@@ -149,13 +150,21 @@ def _put_back(connection: sqlite3.Connection, document_id: str) -> bool:
     if twin is not None:  # a copy took its place: now it is the copy
         _insert(connection, "documents", {**document, "state": "duplicate", "duplicate_of": twin[0], "chunks": 0})
         return True
-    builds = dict(connection.execute("SELECT number, live FROM builds"))
+    # A build's number may be given out again: its id says whether it is the same one.
+    then = {one["number"]: one["id"] for one in packed["builds"]}
+    present = connection.execute("SELECT number, id, live FROM builds").fetchall()
+    builds = {number: live for number, id_, live in present if then.get(number) == id_}
     if not any(builds.get(chunk["build"]) for chunk in packed["chunks"]):
         return False
     _insert(connection, "documents", document)
     for version in packed["versions"]:
         _insert(connection, "versions", version, "OR IGNORE ")
     _insert_chunks(connection, [one for one in packed["chunks"] if one["build"] in builds], packed["vectors"])
+    connection.execute(
+        "UPDATE documents SET chunks = (SELECT count(*) FROM chunks c JOIN builds b ON b.number = c.build "
+        "WHERE c.document_id = documents.id AND b.live = 1) WHERE id = ?",
+        (document_id,),
+    )
     for one in packed["signatures"]:
         record_signature(connection, document_id, one["shingles"], one["minima"])
     return True
