@@ -25,6 +25,7 @@ class Rounds:
     def __init__(self, work: Callable[[list[str]], object] = lambda paths: None) -> None:
         self.done: list[list[str]] = []
         self.notices: list[str] = []
+        self.looks = 0
         self._work = work
 
     def work(self, paths) -> None:
@@ -32,11 +33,18 @@ class Rounds:
         self.done.append([Path(path).name for path in paths])
 
     def watch(self, *roots: Path, pace: Pace = PACE, leave: tuple[Path, ...] = ()) -> FolderWatch:
-        watch = FolderWatch(
-            lambda: [str(root) for root in roots], self.work, self.notices.append, leave=leave, pace=pace
-        ).start()
+        def asked() -> list[str]:
+            self.looks += 1
+            return [str(root) for root in roots]
+
+        watch = FolderWatch(asked, self.work, self.notices.append, leave=leave, pace=pace).start()
         assert watch.started.wait(10)
         return watch
+
+    def look_again(self) -> None:
+        """Wait until the watch has looked at its roots several times, and done what it then found to do."""
+        seen = self.looks
+        until(lambda: self.looks > seen + 4)
 
 
 def until(condition: Callable[[], object], seconds: float = 10.0) -> None:
@@ -105,7 +113,7 @@ def test_a_folder_that_vanishes_keeps_its_documents_until_it_is_back(library, do
     docs.rename(tmp_path / "elsewhere")
     until(lambda: any("gone" in line for line in rounds.notices))
     docs.mkdir()  # the empty place where a drive was mounted
-    time.sleep(0.2)
+    rounds.look_again()
     assert library.store.chunks.count() == 2
     docs.rmdir()
     (tmp_path / "elsewhere").rename(docs)
@@ -157,7 +165,7 @@ def test_what_is_never_read_starts_no_round(docs, tmp_path):
         docs / ".a.md.swp",
     ):
         path.write_text("x")
-    time.sleep(0.3)
+    rounds.look_again()
     assert len(rounds.done) == 1
     (docs / ".gitignore").write_text("x")
     until(lambda: len(rounds.done) == 2)
