@@ -134,7 +134,13 @@ _FIRST = (
     "CREATE TABLE indexer (one INTEGER PRIMARY KEY CHECK (one = 1), pid INTEGER, process_start TEXT, heartbeat REAL)",
 )
 
-MIGRATIONS: tuple[tuple[str, tuple[str, ...]], ...] = (("the first schema", _FIRST),)
+# Offsets into the document's canonical text, NULL for a chunk that is handed on as it is.
+_PARENTS = (
+    "ALTER TABLE chunks ADD COLUMN parent_start INTEGER",
+    "ALTER TABLE chunks ADD COLUMN parent_end INTEGER",
+)
+
+MIGRATIONS: tuple[tuple[str, tuple[str, ...]], ...] = (("the first schema", _FIRST), ("parents of chunks", _PARENTS))
 
 
 def migrate(database: Database) -> None:
