@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ragterm.engine.collections import OpenCollection, Shelf, check_name
+from ragterm.engine.comparing import ChunkingQuestions
 from ragterm.engine.home import home_folder
 from ragterm.engine.looking import GraphQuestions
 from ragterm.engine.resident import ResidentModels
@@ -45,7 +46,7 @@ _log = logging.getLogger(__name__)
 _HIDDEN_PREFIX = "docs-"
 
 
-class Engine(GraphQuestions):
+class Engine(GraphQuestions, ChunkingQuestions):
     """A home folder, open. Safe from any thread. Use `Engine.open`; `close` (or `with`) ends background work."""
 
     def __init__(self, home: Path, settings: Settings) -> None:
