@@ -12,6 +12,7 @@ from ragterm.cli.ingest import cancel_on_interrupt
 from ragterm.cli.main import Globals, global_options
 from ragterm.cli.output import StatusLine, duration, emit_json, say, warn
 from ragterm.engine.types.comparing import (
+    HISTOGRAM_BINS,
     ChunkingComparison,
     ComparisonOptions,
     ComparisonProgress,
@@ -159,11 +160,11 @@ def _print(result: ChunkingComparison) -> None:
     total = sum(document.tokens for document in documents)
     say(f"{len(documents):,} document{'s' * (len(documents) != 1)}, {total:,} tokens")
     wide = max(8, *(len(report.strategy.label) for report in result.strategies))
-    longest = max((report.lengths.maximum for report in result.strategies), default=0)
+    reach = HISTOGRAM_BINS * max((report.lengths.bin_width for report in result.strategies), default=1)
     say()
     say(
         f"{'strategy':<{wide}} {'chunks':>7} {'min':>5} {'25%':>5} {'50%':>5} {'75%':>5} {'max':>5}"
-        f"  {f'0 to {longest:,} tokens':<16} {'to embed':>10} {'repeated':>8} {'seconds':>8}"
+        f"  {f'0 to {reach:,} tokens':<16} {'to embed':>10} {'repeated':>8} {'seconds':>8}"
     )
     for report in result.strategies:
         lengths: Lengths = report.lengths

@@ -200,7 +200,7 @@ def length_distribution(lengths: Sequence[int], width: int) -> Lengths:
 
 
 def bin_width(longest: int) -> int:
-    """So that the longest chunk falls into the last bin."""
+    """The narrowest bins, of whole tokens, that reach up to the longest chunk."""
     return max(1, -(-(longest + 1) // HISTOGRAM_BINS))
 
 
