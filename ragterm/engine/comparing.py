@@ -237,7 +237,7 @@ class _Ranking:
         self._vectors: FloatArray | None = None
 
     def __call__(
-        self, chunks: Sequence[Chunk], depth: int, reporter: Callable[[ComparisonStage], Report]
+        self, chunks: Sequence[Chunk], reporter: Callable[[ComparisonStage], Report]
     ) -> Iterable[Sequence[int]]:
         from ragterm.engine.evaluation import rank_chunks
 
@@ -247,7 +247,7 @@ class _Ranking:
         searching = reporter("searching")
         asked = self._question_vectors(searching)
         if self._options.mode == "dense":
-            yield from rank_chunks(vectors, self._questions, asked, depth, on_progress=searching, control=self._control)
+            yield from rank_chunks(vectors, self._questions, asked, on_progress=searching, control=self._control)
             return
         from ragterm.engine.keyword import TantivyIndex
         from ragterm.engine.types.protocols import IndexChanges, IndexEntry
@@ -264,7 +264,6 @@ class _Ranking:
                     vectors,
                     self._questions,
                     asked,
-                    depth,
                     keyword=index,
                     weight=self._options.weight,
                     on_progress=searching,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Sequence
+from dataclasses import replace
 from math import log2
 
 import numpy as np
@@ -49,7 +50,7 @@ def run(written: list[str], questions, rankings, options=None, control=None):
         questions,
         starts(),
         lambda one, document: (registry.chunk_with(one.name, document, "b", tools, one.settings), 0),
-        lambda chunks, depth, reporter: rankings,
+        lambda chunks, reporter: rankings,
         options or ComparisonOptions(retrieve=2, budget=5),
         control=control,
     )
@@ -85,6 +86,30 @@ def test_a_chunk_is_read_up_to_the_end_of_the_budget() -> None:
     assert report.measures is not None
     assert report.measures.recall_in_budget == pytest.approx(len("zeta eta ") / len("zeta eta theta"))
     assert report.measures.token_recall == 1
+
+
+def test_a_chunk_with_a_parent_stands_for_it_and_a_parent_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    def small(document, build_id, tools, settings):
+        chunks = windows(document, build_id, tools, replace(settings, max_tokens=2))
+        halves = ((0, TEXT.index("zeta")), (TEXT.index("zeta"), len(TEXT)))
+        return [replace(c, parent=next(h for h in halves if h[0] <= c.start < h[1])) for c in chunks]
+
+    monkeypatch.setitem(registry.STRATEGIES, "small", small)
+    # Chunks of "one": 0, 1, 2 (it begins with epsilon) in the first half, 3 and 4 in the second.
+    question = SpanQuestion("?", (place("beta"), place("kappa")))
+    options = ComparisonOptions(retrieve=1, budget=100)
+    (report,) = run(["small"], [question], [[2, 0, 1, 3, 4]], options)
+    assert report.measures is not None and report.boundaries["one"][0] == (0, TEXT.index("gamma"))
+    first, gold = TEXT[: TEXT.index("zeta")], len("beta") + len("kappa")
+    assert report.measures.token_recall == pytest.approx(len("beta") / gold)
+    assert report.measures.token_precision == pytest.approx(len("beta") / len(first))
+    assert report.measures.precision_omega == pytest.approx(gold / len(TEXT))
+    assert report.measures.recall_in_budget == 1
+    gains = [len("beta") / gold, len("kappa") / gold]
+    assert report.measures.ndcg_at_10 == pytest.approx(
+        (gains[0] + gains[1] / log2(3)) / (gains[1] + gains[0] / log2(3))
+    )
+    assert report.measures.evidence_split == 0
 
 
 def test_without_questions_nothing_is_ranked() -> None:
@@ -163,10 +188,10 @@ def test_ranking_by_cosine_and_fused() -> None:
 
     vectors = np.array([[1, 0], [0.6, 0.8], [0, 1], [0.6, 0.8]], np.float32)
     asked = np.array([[1, 0]], np.float32)
-    assert list(rank_chunks(vectors, ["q"], asked, 3)) == [[0, 1, 3]], "equal cosines in reading order"
+    assert list(rank_chunks(vectors, ["q"], asked)) == [[0, 1, 3, 2]], "equal cosines in reading order"
     # By hand: cosine' 1, .6, 0, .6 and BM25' 0, 1/3, 1, 0, half and half.
-    assert list(rank_chunks(vectors, ["q"], asked, 4, keyword=Keyword(), weight=0.5)) == [[0, 2, 1, 3]]
-    assert list(rank_chunks(vectors, ["q"], asked, 4, keyword=Keyword(), weight=0.1)) == [[2, 1, 0, 3]]
+    assert list(rank_chunks(vectors, ["q"], asked, keyword=Keyword(), weight=0.5)) == [[0, 2, 1, 3]]
+    assert list(rank_chunks(vectors, ["q"], asked, keyword=Keyword(), weight=0.1)) == [[2, 1, 0, 3]]
 
 
 def test_lengths_and_their_picture() -> None:

@@ -28,14 +28,13 @@ def rank_chunks(
     vectors: FloatArray,
     questions: Sequence[str],
     question_vectors: FloatArray,
-    depth: int,
     *,
     keyword: KeywordScores | None = None,
     weight: float = 0.6,
     on_progress: Callable[[int, int], None] | None = None,
     control: Control | None = None,
 ) -> Iterator[Sequence[int]]:
-    """For each question the indices of its first `depth` chunks, best first, equal scores in reading order.
+    """For each question the indices of all chunks, best first, equal scores in reading order.
 
     `vectors` float32 (chunks, dimensions) and `question_vectors` float32 (questions, dimensions) are L2-normalised. With `keyword`
     the union of both top 100 is ordered by convex fusion of exact scores (`weight` on the cosine); behind it comes what only the
@@ -50,10 +49,10 @@ def rank_chunks(
             if on_progress is not None:
                 on_progress(number, len(questions))
         cosines = vectors @ question_vectors[number]  # (chunks,)
-        order: list[int] = np.argsort(-cosines, kind="stable")[: max(depth, FUSED_DEPTH)].tolist()
+        order: list[int] = np.argsort(-cosines, kind="stable").tolist()
         if keyword is not None:
             order = _fused(order, cosines, question, keyword, weight)
-        yield order[:depth]
+        yield order
     if on_progress is not None:
         on_progress(len(questions), len(questions))
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import chain, islice
 from statistics import fmean
 
 from ragterm.engine.evaluation.span_questions import SpanQuestion
@@ -45,9 +46,8 @@ NDCG_DEPTH = 10
 Report = Callable[[int, int], None]
 ChunkOf = Callable[[ChosenStrategy, Document], tuple[list[Chunk], int]]
 """A document's chunks by a strategy, and the tokens that the strategy embedded to find them."""
-Ranker = Callable[[Sequence[Chunk], int, Callable[[ComparisonStage], Report]], Iterable[Sequence[int]]]
-"""For each question, in order, indices of the chunks, best first: as many as asked for, or all there are. The last argument gives
-a stage's reporter."""
+Ranker = Callable[[Sequence[Chunk], Callable[[ComparisonStage], Report]], Iterable[Sequence[int]]]
+"""For each question, in order, the indices of all chunks, best first. The last argument gives a stage's reporter."""
 
 
 def compare(
@@ -82,8 +82,7 @@ def compare(
         lengths.append([chunk.tokens for chunk in chunks])
         measures = None
         if questions:
-            depth = _depth(chunks, starts, options)
-            measures = measure(documents, chunks, questions, rank(chunks, depth, reporter), starts, options, control)
+            measures = measure(documents, chunks, questions, rank(chunks, reporter), starts, options, control)
         reports.append(
             StrategyReport(
                 strategy=strategy,
@@ -112,11 +111,14 @@ def measure(
     options: ComparisonOptions,
     control: Control | None = None,
 ) -> SpanMeasures:
-    """The means over the questions. A chunk's gain in nDCG@10 is the share of the question's evidence that it holds."""
+    """The means over the questions. A chunk's gain in nDCG@10 is the share of the question's evidence that it holds.
+
+    What is measured is what a model would be handed: where a chunk has a parent, the parent, once for all its children.
+    `rankings` holds for each question the indices of the chunks, best first."""
     texts = {document.id: document.text for document in documents}
-    places = [(chunk.document_id, chunk.start, chunk.end) for chunk in chunks]
+    places = [(chunk.document_id, *(chunk.parent or (chunk.start, chunk.end))) for chunk in chunks]
     of_document: dict[str, list[Place]] = defaultdict(list)
-    for place in places:
+    for place in dict.fromkeys(places):
         of_document[place[0]].append(place)
     rows = []
     evidence = broken = 0
@@ -126,17 +128,18 @@ def measure(
         gold = united(question.evidence)
         whole = size(gold)
         near = [place for document in gold for place in of_document[document]]
-        retrieved = [places[index] for index in ranking]
-        first = retrieved[: options.retrieve]
+        retrieved = _each_once(places[index] for index in ranking)
+        begin = list(islice(retrieved, max(options.retrieve, NDCG_DEPTH)))
+        first = begin[: options.retrieve]
         rows.append(
             (
                 token_recall(question.evidence, first),
                 token_precision(question.evidence, first),
                 token_iou(question.evidence, first),
                 precision_omega(question.evidence, near),
-                token_recall(question.evidence, list(within_budget(retrieved, starts, options.budget))),
+                token_recall(question.evidence, list(within_budget(chain(begin, retrieved), starts, options.budget))),
                 ndcg_of_gains(
-                    [held(gold, place) / whole for place in retrieved[:NDCG_DEPTH]],
+                    [held(gold, place) / whole for place in begin[:NDCG_DEPTH]],
                     (held(gold, place) / whole for place in near),
                     NDCG_DEPTH,
                 ),
@@ -146,6 +149,14 @@ def measure(
         broken += sum(split(texts[place[0]], place, of_document[place[0]]) for place in question.evidence)
     recall, precision, iou, omega, in_budget, ndcg = (fmean(column) for column in zip(*rows, strict=True))
     return SpanMeasures(recall, precision, iou, omega, in_budget, ndcg, evidence, broken)
+
+
+def _each_once(places: Iterable[Place]) -> Iterator[Place]:
+    seen = set()
+    for place in places:
+        if place not in seen:
+            seen.add(place)
+            yield place
 
 
 def _reporter(
@@ -202,19 +213,3 @@ def length_distribution(lengths: Sequence[int], width: int) -> Lengths:
 def bin_width(longest: int) -> int:
     """The narrowest bins, of whole tokens, that reach up to the longest chunk."""
     return max(1, -(-(longest + 1) // HISTOGRAM_BINS))
-
-
-def _depth(chunks: Sequence[Chunk], starts: Mapping[str, Sequence[int]], options: ComparisonOptions) -> int:
-    """How many chunks of a ranking can matter: even if the shortest come first, these fill the budget."""
-    from bisect import bisect_left
-
-    left, depth = options.budget, 0
-    counts = sorted(
-        bisect_left(starts[c.document_id], c.end) - bisect_left(starts[c.document_id], c.start) for c in chunks
-    )
-    for count in counts:
-        if left <= 0:
-            break
-        left -= count
-        depth += 1
-    return max(options.retrieve, NDCG_DEPTH, depth)
