@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,9 @@ from support.fake_engine import HOSTILE, TEXT
 from support.ui import make_app, running, screen_text, until
 
 from ragterm.engine.chunking import registry
+from ragterm.engine.types.comparing import SpanMeasures
 from ragterm.engine.types.errors import RagtermError
-from ragterm.ui.screens.comparison import ComparisonScreen
+from ragterm.ui.screens.comparison import ComparisonScreen, figures
 from ragterm.ui.screens.dialogs import ErrorScreen, TextScreen
 from ragterm.ui.widgets.chunk_text import ChunkText
 
@@ -116,7 +118,7 @@ async def test_it_is_reached_from_the_palette_shows_what_failed_and_is_cancelled
     app = make_app(engine)
     async with running(app) as pilot:
         engine.compare_chunking = refuse  # type: ignore[method-assign]
-        await pilot.press("down", "ctrl+p", *"compare chunk", "enter")
+        await pilot.press("down", "ctrl+p", *"chunking", "enter")
         await until(pilot, lambda: isinstance(app.screen, ErrorScreen))
         assert "line 3: [/red] not JSON" in screen_text(app)
         await pilot.press("escape", "escape")
@@ -140,6 +142,23 @@ async def test_hostile_text_and_names_are_drawn_and_nothing_else() -> None:
         shown = screen_text(app)
         assert "[/foo] b [b +" in shown
         assert not any(c in shown for c in "\x1b\x9b\x07\u202e\u2066\ud800\x00")
+
+
+def test_a_narrow_screen_keeps_what_matters_most() -> None:
+    engine = ComparingEngine(count=1)
+    result = engine.compare_chunking(documents=[one.id for one in engine.documents() if one.state == "indexed"])
+    measured = replace(
+        result,
+        questions=1,
+        strategies=tuple(
+            replace(one, measures=SpanMeasures(0.5, 0.25, 0.2, 0.3, 0.875, 0.4, 7, 1)) for one in result.strategies
+        ),
+    )
+    for width in (60, 90, 200):
+        rows = figures(measured, width)
+        assert len({len(row) for row in rows}) == 1 and len(rows[0]) <= width
+        assert "rec@t" in rows[0] and "0.875" in rows[1] and "strategy" in rows[0]
+    assert ("repeated" in figures(measured, 90)[0], "repeated" in figures(measured, 200)[0]) == (False, True)
 
 
 def test_which_chunks_hold_a_character() -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
         ChunkingComparison,
         ComparedDocument,
         ComparisonProgress,
+        SpanMeasures,
         StrategyReport,
     )
     from ragterm.ui.bridge import Bridge
@@ -39,6 +41,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 MUTED = "$text-muted"
 SIDES = ("A", "B")
+MARK = 3
+"""Cells before a strategy's line that say on which side it is drawn."""
 
 
 class Figures(LineView):
@@ -53,14 +57,15 @@ class Figures(LineView):
     def show(self, result: ChunkingComparison | None, shown: tuple[int, int], said: str = "") -> None:
         self.result, self.shown, self.said = result, shown, said
         self.relayout()
+        self.styles.height = max(1, len(self.lines))
 
     def make_lines(self, width: int) -> list[Line]:
         if self.result is None:
             return [Line(styled(self.said, MUTED))]
-        rows = figures(self.result)
+        rows = figures(self.result, width - MARK)
         made = []
         for number, row in enumerate(rows):
-            mark = "   "
+            mark = " " * MARK
             if number:
                 mark = "".join(side if self.shown[at] == number - 1 else " " for at, side in enumerate(SIDES)) + " "
             text = Content.assemble((mark, "bold $accent"), styled(row, MUTED if not number else ""))
@@ -80,29 +85,59 @@ class Figures(LineView):
         return made
 
 
-def figures(result: ChunkingComparison) -> list[str]:
-    """A heading, then a line a strategy, all of one width."""
-    labels = [line(report.strategy.label) for report in result.strategies]
-    wide = max(8, *(len(label) for label in labels))
-    head = f"{'strategy':<{wide}} {'chunks':>7} {'min':>5} {'25%':>5} {'50%':>5} {'75%':>5} {'max':>5}  {'tokens':<16}"
-    head += f" {'to embed':>10} {'repeated':>8}"
-    if result.questions:
-        head += f" {'recall':>7} {'prec.':>6} {'IoU':>6} {'prec.Ω':>6} {'rec@t':>6} {'nDCG':>6} {'split':>9}"
-    return [head, *(_row(report, label, wide) for report, label in zip(result.strategies, labels, strict=True))]
+@dataclass(frozen=True, slots=True)
+class _Column:
+    """`rank`: on a narrow screen the columns with the highest rank are left out first."""
+
+    head: str
+    cell: Callable[[StrategyReport], str]
+    rank: int
+    left: bool = False
 
 
-def _row(report: StrategyReport, label: str, wide: int) -> str:
-    n = report.lengths
-    row = (
-        f"{label:<{wide}} {report.chunks:>7,} {n.minimum:>5,} {n.lower_quartile:>5,} {n.median:>5,} {n.upper_quartile:>5,}"
-        f" {n.maximum:>5,}  {histogram_blocks(n)} {report.tokens + report.strategy_tokens:>10,} {report.repeated:>8.3f}"
-    )
-    if (m := report.measures) is not None:
-        row += (
-            f" {m.token_recall:>7.3f} {m.token_precision:>6.3f} {m.token_iou:>6.3f} {m.precision_omega:>6.3f}"
-            f" {m.recall_in_budget:>6.3f} {m.ndcg_at_10:>6.3f} {f'{m.evidence_split:,}/{m.evidence:,}':>9}"
+def _measured(read: Callable[[SpanMeasures], str]) -> Callable[[StrategyReport], str]:
+    return lambda report: read(report.measures) if report.measures is not None else ""
+
+
+_COLUMNS = (
+    _Column("strategy", lambda r: line(r.strategy.label), 0, left=True),
+    _Column("chunks", lambda r: f"{r.chunks:,}", 0),
+    _Column("min", lambda r: f"{r.lengths.minimum:,}", 7),
+    _Column("25%", lambda r: f"{r.lengths.lower_quartile:,}", 6),
+    _Column("50%", lambda r: f"{r.lengths.median:,}", 2),
+    _Column("75%", lambda r: f"{r.lengths.upper_quartile:,}", 6),
+    _Column("max", lambda r: f"{r.lengths.maximum:,}", 5),
+    _Column("tokens", lambda r: histogram_blocks(r.lengths), 4, left=True),
+    _Column("to embed", lambda r: f"{r.tokens + r.strategy_tokens:,}", 3),
+    _Column("repeated", lambda r: f"{r.repeated:.3f}", 8),
+)
+_MEASURES = (
+    _Column("recall", _measured(lambda m: f"{m.token_recall:.3f}"), 1),
+    _Column("prec.", _measured(lambda m: f"{m.token_precision:.3f}"), 1),
+    _Column("IoU", _measured(lambda m: f"{m.token_iou:.3f}"), 1),
+    _Column("prec.Ω", _measured(lambda m: f"{m.precision_omega:.3f}"), 6),
+    _Column("rec@t", _measured(lambda m: f"{m.recall_in_budget:.3f}"), 0),
+    _Column("nDCG", _measured(lambda m: f"{m.ndcg_at_10:.3f}"), 1),
+    _Column("split", _measured(lambda m: f"{m.evidence_split:,}/{m.evidence:,}"), 3),
+)
+
+
+def figures(result: ChunkingComparison, width: int) -> list[str]:
+    """A heading, then a line a strategy: the columns that `width` cells have room for."""
+    columns = [*_COLUMNS, *(_MEASURES if result.questions else ())]
+    cells = {column.head: [column.cell(report) for report in result.strategies] for column in columns}
+    sizes = {head: max(len(head), *(len(one) for one in each)) for head, each in cells.items()}
+    while sum(sizes[column.head] + 2 for column in columns) - 2 > width and any(c.rank for c in columns):
+        columns.remove(max(columns, key=lambda column: column.rank))
+
+    def row(texts: Sequence[str]) -> str:
+        return "  ".join(
+            f"{text:<{sizes[column.head]}}" if column.left else f"{text:>{sizes[column.head]}}"
+            for column, text in zip(columns, texts, strict=True)
         )
-    return row
+
+    rows = zip(*(cells[column.head] for column in columns), strict=True)
+    return [row([column.head for column in columns]), *(row(texts) for texts in rows)]
 
 
 class ComparisonScreen(ModalScreen[None]):
@@ -112,7 +147,7 @@ class ComparisonScreen(ModalScreen[None]):
         dialog_css("ComparisonScreen")
         + """
     ComparisonScreen > .dialog { width: 98%; max-width: 98%; height: 96%; max-height: 96%; padding: 0 1; }
-    ComparisonScreen Figures { height: auto; min-height: 3; max-height: 40%; margin-bottom: 1; }
+    ComparisonScreen Figures { height: 1; max-height: 40%; margin-bottom: 1; }
     ComparisonScreen #which { height: 1; color: $text-muted; }
     ComparisonScreen #texts { height: 1fr; }
     ComparisonScreen ChunkText { width: 1fr; border: round $border-blurred; border-title-color: $text-muted; }

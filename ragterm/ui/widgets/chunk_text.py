@@ -32,9 +32,9 @@ class ChunkText(ScrollView, can_focus=True):
     ChunkText {
         height: 1fr; overflow-x: hidden; overflow-y: scroll; scrollbar-size-vertical: 1; background: transparent;
         & > .chunk--gutter { color: $text-accent; }
-        & > .chunk--0 { background: $primary 22%; }
-        & > .chunk--1 { background: $success 18%; }
-        & > .chunk--2 { background: $warning 18%; }
+        & > .chunk--0 { background: $primary-muted; }
+        & > .chunk--1 { background: $success-muted; }
+        & > .chunk--2 { background: $warning-muted; }
         & > .chunk--shared { text-style: underline; }
         & > .chunk--start { text-style: bold reverse; }
         & > .chunk--none { color: $text-disabled; }
