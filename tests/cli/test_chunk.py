@@ -11,6 +11,7 @@ from support.cheap_embedder import CheapEmbedder
 from support.chunk_strategies import lines, windows
 
 from ragterm.engine.chunking import registry
+from ragterm.engine.engine import Engine
 from ragterm.engine.resident import ResidentModels
 from ragterm.engine.types.settings import ChunkingSettings
 
@@ -111,3 +112,24 @@ def test_a_file_that_cannot_be_read_is_named_and_the_rest_compared(ragterm, docs
 def test_wrong_usage(ragterm, docs, tmp_path, given, code, said):
     ended = ragterm("chunk", "compare", docs, *given, "--json", "--home", tmp_path / "home")
     assert ended.code == code and said in json.dumps(ended.json["error"])
+
+
+def test_what_a_collection_has_embedded_is_not_embedded_again(ragterm, docs, tmp_path, monkeypatch):
+    embedder = CheapEmbedder()
+    monkeypatch.setattr(ResidentModels, "embedder", lambda self, progress=None: embedder)
+    assert ragterm("ingest", docs, "--home", tmp_path / "home").code == 0
+    embedder.texts = 0
+    file = tmp_path / "questions.jsonl"
+    file.write_text(
+        json.dumps({"question": "how cold?", "path": "lake.txt", "quote": "cold in March"}), encoding="utf-8"
+    )
+    with Engine.open(tmp_path / "home") as engine:
+        before = {row.id: engine.chunks(row.id) for row in engine.documents()}
+        result = engine.compare_chunking(strategies=["recursive", "lines"], questions=file, documents=list(before))
+    recursive, by_line = result.strategies
+    assert {d: [(c.start, c.end) for c in chunks] for d, chunks in before.items()} == {
+        d: list(spans) for d, spans in recursive.boundaries.items()
+    }
+    assert recursive.measures is not None and recursive.measures.token_recall == 1
+    assert embedder.texts == result.embedded == by_line.chunks, "only the lines are new"
+    assert result.reused == recursive.chunks + by_line.chunks

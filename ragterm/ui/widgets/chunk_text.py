@@ -38,6 +38,7 @@ class ChunkText(ScrollView, can_focus=True):
         & > .chunk--shared { text-style: underline; }
         & > .chunk--start { text-style: bold reverse; }
         & > .chunk--none { color: $text-disabled; }
+        &:ansi > .chunk--0, &:ansi > .chunk--1, &:ansi > .chunk--2 { color: ansi_black; }
     }
     """
     COMPONENT_CLASSES: ClassVar[set[str]] = {
