@@ -54,7 +54,8 @@ def command() -> None:
     "--strategies",
     multiple=True,
     metavar="A,B,...",
-    help="Names, each with settings of its own: recursive:max_tokens=128,overlap=0. All without.",
+    help="Names, each with settings of its own: recursive:max_tokens=128,overlap=0. "
+    "Without: auto, which is what ingest does, and all others.",
 )
 @click.option(
     "--questions", type=click.Path(path_type=Path), metavar="FILE", help="Questions with their evidence, JSONL."

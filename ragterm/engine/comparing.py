@@ -49,11 +49,11 @@ class ChunkingQuestions:
     models: ResidentModels
     _shelf: Shelf
 
-    def chunking_strategies(self) -> tuple[str, ...]:
-        """The names that `compare_chunking` takes."""
-        from ragterm.engine.chunking.registry import STRATEGIES
+    def chunking_strategies(self) -> dict[str, str]:
+        """The names that `compare_chunking` takes, with a line on each."""
+        from ragterm.engine.chunking.registry import DESCRIPTIONS
 
-        return tuple(STRATEGIES)
+        return dict(DESCRIPTIONS)
 
     def compare_chunking(
         self,
@@ -71,9 +71,9 @@ class ChunkingQuestions:
         """The same documents by several strategies: those of `paths` (files, folders, or one folder with corpus.jsonl, queries.jsonl
         and spans.jsonl) or, without paths, these `documents` of a collection.
 
-        `strategies` as on the command line ("recursive:max_tokens=128"); none: all there are. With `questions` (or the folder's own)
-        the reports carry measures. A file that cannot be read is among the `failures`. Raises UsageError, ConfigError, NotFoundError,
-        RagtermError naming the line of a file of questions that cannot be used, Cancelled.
+        `strategies` as on the command line ("recursive:max_tokens=128"); none: what an ingest does, and all there are. With
+        `questions` (or the folder's own) the reports carry measures. A file that cannot be read is among the `failures`. Raises
+        UsageError, ConfigError, NotFoundError, RagtermError naming the line of a file of questions that cannot be used, Cancelled.
         """
         from ragterm.engine.evaluation import EmbeddedTexts, chosen_strategies, compare
 
@@ -207,10 +207,10 @@ class _Chunking:
         self._tools = ChunkingTools(embedder.tokenizer, embedder.max_tokens, self._embed)
 
     def __call__(self, strategy: ChosenStrategy, document: Document) -> tuple[list[Chunk], int]:
-        from ragterm.engine.chunking import chunk_with
+        from ragterm.engine.chunking import chunk_document
 
         self._tokens = 0
-        chunks = chunk_with(strategy.name, document, COMPARED, self._tools, strategy.settings)
+        chunks = chunk_document(document, COMPARED, self._tools, strategy.settings)
         return chunks, self._tokens
 
     def _embed(self, texts: Sequence[str]) -> FloatArray:

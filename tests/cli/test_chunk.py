@@ -40,7 +40,7 @@ def test_one_object_with_every_strategy_and_its_settings(ragterm, docs, tmp_path
     assert [Path(d["path"]).name for d in found["documents"]] == ["kiln.md", "lake.txt"]
     first, second = found["strategies"]
     assert (first["strategy"], first["label"]) == ("windows", "windows:max_tokens=8,overlap=0")
-    assert first["settings"] == asdict(ChunkingSettings(max_tokens=8, overlap=0.0))
+    assert first["settings"] == asdict(ChunkingSettings(max_tokens=8, overlap=0.0, strategy="windows"))
     assert second["chunks"] == 4 and second["tokens"] == 2 + 2 + 9 + 2 + 8 + 2 + 7 + 2
     assert second["strategy_tokens"] == second["tokens"], "the lines were asked about once each"
     assert first["strategy_tokens"] == 0 and first["measures"] is None

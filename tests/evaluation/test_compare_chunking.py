@@ -131,16 +131,25 @@ def test_strategies_as_a_person_writes_them() -> None:
     settings = ChunkingSettings()
     chosen = chosen_strategies(["windows:max_tokens=64,overlap=0, recursive", "recursive", "lines"], settings)
     assert [one.label for one in chosen] == ["windows:max_tokens=64,overlap=0", "recursive", "lines"]
-    assert chosen[0].settings == ChunkingSettings(max_tokens=64, overlap=0.0)
-    assert chosen[1].settings == settings
+    assert chosen[0].settings == ChunkingSettings(max_tokens=64, overlap=0.0, strategy="windows")
+    assert chosen[1].settings == replace(settings, strategy="recursive")
     assert chosen_strategies(["windows:overlap=0:max_tokens=64"], settings)[0] == chosen[0]
-    assert {one.name for one in chosen_strategies([], settings)} == set(registry.STRATEGIES)
+    assert {one.name for one in chosen_strategies([], settings)} == {"auto", *registry.STRATEGIES}
+
+
+def test_patterns_are_those_of_an_ingest_and_of_no_strategy_by_name() -> None:
+    settings = ChunkingSettings(patterns={"*.md": "markdown"})
+    auto, markdown = chosen_strategies(["auto,markdown"], settings)
+    assert (auto.settings.strategy, auto.settings.patterns) == ("auto", {"*.md": "markdown"})
+    assert (markdown.settings.strategy, markdown.settings.patterns) == ("markdown", {})
 
 
 @pytest.mark.parametrize(
     ("written", "kind", "said"),
     [
         ("nonsense", UsageError, "nonsense"),
+        ("recursve", UsageError, "did you mean recursive?"),
+        ("recursive:strategy=fixed", UsageError, "strategy=fixed"),
         ("recursive:max_token=3", ConfigError, "max_tokens"),
         ("recursive:max_tokens", UsageError, "max_tokens"),
         ("recursive:overlap=0.9", ConfigError, "0.5"),

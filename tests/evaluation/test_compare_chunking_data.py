@@ -48,7 +48,7 @@ def test_measures_on_real_spans_are_those_of_sets(name: str) -> None:
         chance.shuffle(holding)
         for i in holding:
             order.remove(i)
-            order.insert(chance.randrange(20), i)
+            order.insert(chance.randrange(8), i)
         rankings.append(order)
     options = ComparisonOptions(retrieve=5, budget=700)
     found = measure(documents, chunks, questions, rankings, starts, options)

@@ -28,6 +28,7 @@ def _strategies(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delitem(registry.STRATEGIES, name)
     monkeypatch.setitem(registry.STRATEGIES, "windows", windows)
     monkeypatch.setitem(registry.STRATEGIES, "lines", lines)
+    monkeypatch.setattr(registry, "detected", lambda document, blocks: "windows")
 
 
 async def opened(pilot: Any, app: Any) -> ComparisonScreen:
@@ -51,13 +52,14 @@ async def test_two_strategies_stand_side_by_side_and_the_sides_change() -> None:
         assert [left.chunks, right.chunks] == [
             screen.result.strategies[n].boundaries[screen.result.documents[0].id] for n in (0, 1)
         ]
-        assert str(left.border_title).startswith("A windows:") and str(right.border_title).startswith("B lines:")
+        assert str(left.border_title).startswith("A auto:") and str(right.border_title).startswith("B windows:")
         assert "Aurora Kettle: service handbook" in shown
-        await pilot.press("a")
-        assert screen.shown == (1, 1) and left.chunks == right.chunks
-        assert screen.current is not None and screen.current.name == "lines"
-        await pilot.press("b")
-        assert screen.shown == (1, 0)
+        assert left.chunks == right.chunks
+        await pilot.press("a", "a")
+        assert screen.shown == (2, 1) and left.chunks != right.chunks
+        assert screen.current is not None and screen.current.settings.strategy == "lines"
+        await pilot.press("b", "b")
+        assert screen.shown == (2, 0)
         await pilot.press("escape")
         await until(pilot, lambda: not isinstance(app.screen, ComparisonScreen))
 
@@ -82,7 +84,7 @@ async def test_the_sides_scroll_together_find_where_they_differ_and_are_measured
         screen = await opened(pilot, app)
         left, right = screen.views
         assert len(left.lines) > left.size.height + 4, "there is something to scroll"
-        await pilot.press("down", "down", "down")
+        await pilot.press("b", "down", "down", "down")
         await until(pilot, lambda: left.scroll_offset.y == 3 and right.offset_at_top == left.offset_at_top)
         only = sorted({s for s, _ in left.chunks} ^ {s for s, _ in right.chunks})
         following = next(place for place in only if place > left.offset_at_top)

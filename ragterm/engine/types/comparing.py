@@ -16,8 +16,8 @@ HISTOGRAM_BINS = 16
 
 @dataclass(frozen=True, slots=True)
 class ChosenStrategy:
-    """A strategy by its name in the registry, with the settings that it was run with: all that is needed to adopt it. `label` is
-    how `--strategies` writes it ("recursive:max_tokens=128")."""
+    """A strategy by its name in the registry, with the settings that it was run with: a build with these settings cuts as was
+    compared (`settings.strategy` is the name). `label` is how `--strategies` writes it ("recursive:max_tokens=128")."""
 
     name: str
     settings: ChunkingSettings
