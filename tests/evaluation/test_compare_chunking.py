@@ -174,8 +174,8 @@ def test_every_text_is_embedded_once() -> None:
     for text, vector in list(zip(texts, vectors, strict=True))[:500:37]:
         assert np.array_equal(vector, embedder.embed_query(text))
     assert np.array_equal(vectors[-1], known["known"])
-    again = memory.vectors(list(reversed(texts)))
-    assert np.array_equal(again[::-1], vectors) and embedder.texts == 400
+    again = memory.vectors(list(reversed(texts[:500])))
+    assert np.array_equal(again[::-1], vectors[:500]) and embedder.texts == 400
 
 
 def test_an_embedding_that_is_cancelled_keeps_what_it_has() -> None:

@@ -87,6 +87,7 @@ def test_ndcg_by_hand() -> None:
 def test_evidence_is_split_when_no_chunk_holds_it_whole() -> None:
     text = "one two  three"
     assert not split(text, ("a", 4, 9), [("a", 0, 7)]), "the white space behind a word is not part of it"
+    assert not split(text, ("a", 3, 7), [("a", 4, 7)]), "nor that before it"
     assert split(text, ("a", 4, 14), [("a", 0, 7), ("a", 9, 14)])
     assert split(text, ("a", 4, 7), [("b", 0, 14)]), "another document does not hold it"
 
