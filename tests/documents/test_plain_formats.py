@@ -215,11 +215,6 @@ def test_headings_of_text_dialects(name: str, text: str, headings: list[tuple[in
     ] == headings
 
 
-def test_a_csv_file_is_one_table() -> None:
-    document = parse_text("a,b\n1,2\n\n3,4\n", Path("x.csv"))
-    assert [(b.kind, document.text[b.start : b.end]) for b in document.blocks] == [("table", "a,b\n1,2\n\n3,4")]
-
-
 @settings(deadline=None)
 @given(st.text(alphabet=st.sampled_from("abC 1.-=*>|\n\n\t"), max_size=300))
 def test_text_blocks_cover_everything_that_is_not_white(text: str) -> None:

@@ -18,7 +18,7 @@ from ragterm.engine.types.errors import Cancelled, NotFoundError
     ("name", "kind"),
     [
         ("a.md", "markdown"), ("A.MARKDOWN", "markdown"), ("a.pdf", "pdf"), ("a.HTM", "html"), ("a.docx", "docx"), ("a.py", "code"),
-        ("a.txt", "text"), ("a.rst", "text"), ("a.log", "text"), ("a.csv", "text"), ("a.json", "text"), ("README", "text"),
+        ("a.txt", "text"), ("a.rst", "text"), ("a.log", "text"), ("a.csv", "csv"), ("a.json", "text"), ("README", "text"),
         ("LICENSE", "text"), ("LICENSE-MIT", "text"), ("README.txt", "text"), ("CHANGELOG.old", "text"),
         ("Makefile", "code"), ("Dockerfile", "code"), ("CMakeLists.txt", "code"), ("readme.doc", None), ("license.png", None),
         ("a.mp4", None), ("noending", None), ("a.doc", None), ("version.dll", None),

@@ -1,7 +1,8 @@
 """Which formats are read, by which parser, with which library.
 
 One row a format. A parser is named, not imported: its libraries are loaded when its first file arrives. One that `takes` "text" is
-handed canonical text, decoded already, and yields it as it is; one that takes "bytes" is handed the file.
+handed canonical text, decoded already, and yields it as it is (or, of delimited files, as a table); one that takes "bytes" is
+handed the file.
 """
 
 from __future__ import annotations
@@ -44,6 +45,12 @@ FORMATS: tuple[Format, ...] = (
     Format("pdf", (".pdf",), "pdf:parse_pdf", "bytes"),
     Format("html", (".html", ".htm", ".xhtml"), "html:parse_html", "bytes"),
     Format("docx", (".docx", ".docm", ".dotx"), "docx:parse_docx", "bytes"),
+    Format("pptx", (".pptx", ".pptm", ".ppsx", ".ppsm", ".potx"), "slides:parse_slides", "bytes"),
+    Format("xlsx", (".xlsx", ".xlsm", ".xltx", ".xlsb", ".xls", ".ods", ".ots"), "sheets:parse_sheets", "bytes"),
+    Format("csv", (".csv", ".tsv", ".tab"), "delimited:parse_delimited", "text"),
+    Format("epub", (".epub",), "epub:parse_epub", "bytes"),
+    Format("odt", (".odt", ".ott", ".fodt", ".odp", ".fodp", ".otp"), "open_document:parse_open_document", "bytes"),
+    Format("rtf", (".rtf",), "rtf:parse_rtf", "bytes"),
 )
 
 BY_KIND: dict[str, Format] = {one.kind: one for one in FORMATS}
@@ -51,3 +58,13 @@ BY_ENDING: dict[str, DocumentKind] = {}
 for _one in FORMATS:
     for _ending in _one.endings:
         BY_ENDING[_ending] = _one.kind
+
+ADVICE: dict[str, str] = {
+    ".doc": "save it as .docx", ".dot": "save it as .docx", ".ppt": "save it as .pptx", ".pps": "save it as .pptx",
+    ".msg": "save it as .eml", ".pages": "export it as .docx or PDF", ".numbers": "export it as .xlsx",
+    ".key": "export it as .pptx or PDF",
+    ".wpd": "save it as .docx", ".wps": "save it as .docx", ".sxw": "save it as .odt", ".mobi": "convert it to EPUB",
+    ".azw": "convert it to EPUB", ".azw3": "convert it to EPUB", ".fb2": "convert it to EPUB", ".djvu": "convert it to PDF",
+    ".xps": "convert it to PDF", ".mdb": "export its tables as .csv", ".accdb": "export its tables as .csv",
+}  # fmt: skip
+"""What to do with endings that nothing here reads, where there is something to do."""

@@ -29,6 +29,6 @@ CODE_NAMES: dict[str, str] = {
 
 DATA_ENDINGS: dict[str, str] = {
     ".json": "JSON", ".yaml": "YAML", ".yml": "YAML", ".toml": "TOML", ".ini": "INI", ".cfg": "INI", ".conf": "configuration",
-    ".properties": "properties", ".csv": "CSV", ".tsv": "TSV", ".xml": "XML",
+    ".properties": "properties", ".xml": "XML",
 }  # fmt: skip
-"""Settings and small tables: read as text while they are small."""
+"""Settings and small data: read as text while they are small."""

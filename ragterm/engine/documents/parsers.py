@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ragterm.engine.documents.clean import canonical
-from ragterm.engine.documents.formats import BY_KIND
+from ragterm.engine.documents.formats import ADVICE, BY_KIND
 from ragterm.engine.documents.language import LANGUAGE_WARNING, looks_foreign
 from ragterm.engine.documents.sources import kind_of
 from ragterm.engine.types.errors import ParseError
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from ragterm.engine.types.documents import DocumentKind, ParsedDocument
 
 log = logging.getLogger(__name__)
+
+_PACKED = ("docx", "pptx", "xlsx", "epub", "odt")
 
 
 def parse_file(path: Path) -> ParsedDocument:
@@ -33,7 +35,7 @@ def parse_file(path: Path) -> ParsedDocument:
         raise ParseError(
             "Unsupported kind of file",
             f"nothing here reads {path.suffix or 'files without an ending'}",
-            "convert it to PDF, DOCX, HTML, Markdown or text",
+            ADVICE.get(path.suffix.lower(), "convert it to PDF, DOCX, HTML, Markdown or text"),
             stage="read",
         )
     try:
@@ -106,13 +108,28 @@ def _decoded(data: bytes, path: Path) -> tuple[str, tuple[str, ...]]:
 
 
 def _by_content(data: bytes, kind: DocumentKind) -> DocumentKind:
-    """A PDF or a web page saved under a wrong ending is still what it is."""
+    """A file saved under a wrong ending is still what it is: a presentation named .docx, a web page or a list of values named .xls
+    (as many programs export them)."""
     if data.startswith(b"%PDF-"):
         return "pdf"
-    if kind in ("pdf", "docx", "text"):
-        start = data[:512].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    if kind in ("archive", "email"):
+        return kind
+    if data.startswith(b"PK\x03\x04"):
+        from ragterm.engine.documents.packages import kind_of_package
+
+        return kind_of_package(data) or kind
+    start = data[:512].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    if start.startswith(b"{\\rtf"):
+        return "rtf"
+    if kind in _PACKED or kind in ("pdf", "rtf", "text"):
         if start.startswith((b"<!doctype html", b"<html")):
             return "html"
+        if kind in ("xlsx", "rtf") and not start.startswith((b"<?xml", b"\xd0\xcf\x11\xe0")):
+            from ragterm.engine.documents.encodings import is_binary
+
+            return kind if is_binary(data) else "csv" if kind == "xlsx" else "text"
+        if data.startswith(b"\xd0\xcf\x11\xe0") and "Workbook".encode("utf-16-le") in data:
+            return "xlsx"
     return kind
 
 

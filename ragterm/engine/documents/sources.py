@@ -19,7 +19,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from ragterm.engine.documents.formats import BY_ENDING
+from ragterm.engine.documents.formats import ADVICE, BY_ENDING
 from ragterm.engine.documents.languages import CODE_NAMES, DATA_ENDINGS
 from ragterm.engine.types.control import Control
 from ragterm.engine.types.documents import DocumentKind
@@ -164,9 +164,8 @@ class _Walk:
         if kind is None:
             ending = printable(os.path.splitext(path)[1].lower())
             self.unsupported[ending] += 1
-            self.skip(
-                path, f"unsupported kind of file ({ending})" if ending else "unsupported kind of file (no ending)"
-            )
+            advice = f": {ADVICE[ending]}" if ending in ADVICE else ""
+            self.skip(path, f"unsupported kind of file ({ending or 'no ending'}){advice}")
         elif printable(path) != path:
             self.skip(path, "its name is not valid text; rename it")
         elif status.st_size > self.limit:

@@ -24,7 +24,6 @@ _NUMBERED = re.compile(
 _ITEM = re.compile(r"\s*(?:[-*+•◦▪–]|\(?\d{1,3}[.)]|[a-z][.)])\s+\S")
 _MARKED = {".org": re.compile(r"(\*{1,6}) (?P<title>\S.*)"), ".adoc": re.compile(r"(={1,6}) (?P<title>\S.*)")}
 _MARKED[".asciidoc"] = _MARKED[".asc"] = _MARKED[".adoc"]
-_TABLES = (".csv", ".tsv")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +42,7 @@ def parse_text(text: str, path: Path) -> ParsedDocument:
     """`text` is canonical and becomes the document unchanged."""
     ending = path.suffix.lower()
     paragraphs = list(_paragraphs(text))
-    if ending in _TABLES and paragraphs:
-        blocks = [Block("table", paragraphs[0].span[0], paragraphs[-1].span[1])]
-    else:
-        blocks = list(_blocks(paragraphs, ending))
+    blocks = list(_blocks(paragraphs, ending))
     first = next((b for b in blocks if b.kind == "heading"), None)
     early = first is not None and first.start < 400
     title = _title(text[first.start : first.end]) if first and early else path.stem
