@@ -192,6 +192,7 @@ def test_a_cell_far_outside_costs_its_sheet_and_not_the_process() -> None:
         (b"\xd0\xcf\x11\xe0" + bytes(2000), "Damaged workbook"),
         (b'<?xml version="1.0"?><Workbook xmlns="urn:schemas-microsoft-com:office:spreadsheet"/>', "Old Excel format"),
     ],
+    ids=["no archive", "empty", "encrypted", "damaged", "XML of 2003"],
 )
 def test_what_cannot_be_read_says_why(data: bytes, title: str) -> None:
     with pytest.raises(ParseError) as caught:
