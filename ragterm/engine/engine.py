@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ragterm.engine.collections import OpenCollection, Shelf, check_name
+from ragterm.engine.comparing import ChunkingQuestions
 from ragterm.engine.home import home_folder
 from ragterm.engine.keeping import KeepingInStep
 from ragterm.engine.looking import GraphQuestions
@@ -46,7 +47,7 @@ _log = logging.getLogger(__name__)
 _HIDDEN_PREFIX = "docs-"
 
 
-class Engine(GraphQuestions, KeepingInStep):
+class Engine(GraphQuestions, ChunkingQuestions, KeepingInStep):
     """A home folder, open. Safe from any thread. Use `Engine.open`; `close` (or `with`) ends background work."""
 
     def __init__(self, home: Path, settings: Settings) -> None:
@@ -270,7 +271,6 @@ class Engine(GraphQuestions, KeepingInStep):
         from ragterm.engine.answering.answer import answer_question
         from ragterm.engine.answering.places import with_places
         from ragterm.engine.llm.choose import choose_model
-        from ragterm.engine.retrieval.select import select_passages
 
         control = control or Control()
         opened = self._shelf.get(collection)
@@ -280,7 +280,7 @@ class Engine(GraphQuestions, KeepingInStep):
         embedder = self.models.embedder()
         model, notice = choose_model(llm or self.settings.answer.llm, self.settings, embedder)
         limits = self.settings.answer
-        trace, passages = select_passages(trace, limits.context_tokens, limits.max_passages)
+        trace, passages = opened.passages(trace, limits)
         for event in answer_question(trace, passages, model, embedder, history, control, limits, notice=notice):
             if isinstance(event, AnswerReady) and event.trace.answer is not None:
                 answer = with_places(event.trace.answer, opened.blocks_of)

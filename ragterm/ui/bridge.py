@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from ragterm.engine.types.control import Control
 from ragterm.engine.types.errors import BusyError
 from ragterm.ui import messages
+from ragterm.ui.comparison_requests import ComparisonRequests
 from ragterm.ui.graph_requests import GraphRequests
 from ragterm.ui.keeping_requests import KeepingRequests
 from ragterm.ui.threads import step_back
@@ -56,7 +57,7 @@ def home_folder(home: Path | None) -> Path:
     return resolve(home)
 
 
-class Bridge(GraphRequests, KeepingRequests):
+class Bridge(GraphRequests, ComparisonRequests, KeepingRequests):
     """`opener` makes the engine (tests hand in a fake one)."""
 
     def __init__(

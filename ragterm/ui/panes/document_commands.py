@@ -114,6 +114,14 @@ class DocumentCommands(_Base):
         if ids:
             self._start(lambda: self.bridge.reingest(ids))
 
+    def action_compare(self) -> None:
+        """Chunking strategies side by side on the marked documents, or the one under the cursor."""
+        ids = [row.id for row in self.table.chosen if row.state == "indexed"]
+        if ids:
+            from ragterm.ui.screens.comparison import ComparisonScreen
+
+            self.app.push_screen(ComparisonScreen(self.bridge, ids))
+
     def _start(self, ingest: Callable[[], None]) -> None:
         """Start an ingest; a refusal (another one is running) is shown."""
         try:

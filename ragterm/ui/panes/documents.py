@@ -353,7 +353,7 @@ class DocumentsPane(DocumentCommands, Pane):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action in ("pause", "cancel"):
             return self.bridge.ingesting
-        if action in ("follow", "remove", "reingest", "mark", "limit", "open", "filter", "sort"):
+        if action in ("follow", "remove", "reingest", "mark", "limit", "open", "filter", "sort", "compare"):
             return bool(self._rows)
         return True
 
