@@ -98,6 +98,9 @@ class Chunk:
     `key` is the store's integer key, shared by the dense and the keyword index (0 before it is stored). `context` (title,
     headings, a table's repeated header; at most 64 tokens) goes before the text for the model and the keyword index and is
     no part of the span. `tokens` counts the word pieces of `embedding_text`, the model's special tokens included.
+
+    A chunk of a hierarchical chunking is matched in its parent's stead: `parent` is the span `[start, end)` of the document's text
+    that a language model is handed for it, `parent_id` names that span, equal for all its children. Both are None elsewhere.
     """
 
     id: str
@@ -113,6 +116,7 @@ class Chunk:
     tokens: int = 0
     parent_id: str | None = None
     key: int = 0
+    parent: tuple[int, int] | None = None
 
     @property
     def embedding_text(self) -> str:
