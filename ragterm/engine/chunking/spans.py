@@ -79,10 +79,21 @@ class MeasuredDocument:
         """The blocks that `[start, end)` touches."""
         return self.blocks[bisect_right(self._ends, start) : bisect_left(self._starts, end)]
 
+    def clipped(self, start: int, end: int) -> tuple[Block, ...]:
+        """The same, less what of them lies outside."""
+        return tuple(
+            replace(block, start=max(block.start, start), end=min(block.end, end))
+            for block in self.blocks_in(start, end)
+        )
+
     def left(self, path: tuple[str, ...], header: tuple[int, int] | None = None) -> int:
         """Tokens that a chunk under this path of headings (and this table header) has for its text."""
         above = self.writer.write(path, header=self.text[slice(*header)]) if header else self.writer.write(path)
         return self.room - self.writer.tokens(above)
+
+    def least_left(self, path: tuple[str, ...]) -> int:
+        """The same for a chunk that may reach out of the section, to where fewer headings stand above it."""
+        return min(self.left(path[:depth]) for depth in range(len(path) + 1))
 
     def span(self, start: int, end: int, path: tuple[str, ...] | None = None) -> Span:
         """A span with the blocks that it touches."""
@@ -111,7 +122,9 @@ class MeasuredDocument:
                     pending.append(replace(span, header=None))
                 else:
                     pending += self._halved(span)
-        return [self._chunk(n, span, context, count) for n, (span, context, count) in enumerate(_without_repeats(ready))]
+        return [
+            self._chunk(n, span, context, count) for n, (span, context, count) in enumerate(_without_repeats(ready))
+        ]
 
     def _chunk(self, ordinal: int, span: Span, context: str, count: int) -> Chunk:
         parent = trimmed(self.text, *span.parent) if span.parent else None

@@ -157,9 +157,16 @@ _IN_STEP = (
     "CREATE INDEX near_by_other ON near (other)",
 )
 
+# Offsets into the document's canonical text, NULL for a chunk that is handed on as it is.
+_PARENTS = (
+    "ALTER TABLE chunks ADD COLUMN parent_start INTEGER",
+    "ALTER TABLE chunks ADD COLUMN parent_end INTEGER",
+)
+
 MIGRATIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("the first schema", _FIRST),
     ("roots, removals that can be undone, near-duplicates", _IN_STEP),
+    ("parents of chunks", _PARENTS),
 )
 
 
