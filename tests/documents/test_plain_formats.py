@@ -247,7 +247,7 @@ PYTHON = dedent(
 )
 
 
-def test_code_blocks_begin_at_the_margin(check_invariants: Check) -> None:
+def test_code_blocks_are_definitions(check_invariants: Check) -> None:
     document = parse_code(PYTHON, Path("refund.py"))
     check_invariants(document)
     assert document.text == PYTHON
@@ -257,6 +257,7 @@ def test_code_blocks_begin_at_the_margin(check_invariants: Check) -> None:
         ("code", '"""Module."""', ()),
         ("code", "import os", ()),
         ("code", "class Refund:", ("class Refund",)),
+        ("code", "def pay(self):", ("class Refund", "def pay")),
         ("code", "@decorated", ("def send",)),
     ]
 
@@ -264,7 +265,7 @@ def test_code_blocks_begin_at_the_margin(check_invariants: Check) -> None:
 @pytest.mark.parametrize(
     ("name", "source", "sections"),
     [
-        ("a.go", "package x\n\nfunc (s *Server) Run() {\n\n\tx()\n}\n", [(), ("func Run",)]),
+        ("a.go", "package x\n\nfunc (s *Server) Run() {\n\n\tx()\n}\n", [(), ("func Server.Run",)]),
         ("a.rs", "pub(crate) fn go() {}\n\nimpl Thing {\n\n}\n", [("fn go",), ("impl Thing",)]),
         ("a.ts", "export default class App {\n\n}\n\nexport const x = 1\n", [("class App",), ()]),
         ("a.sql", "CREATE TABLE users (\n id int\n);\n", [("CREATE TABLE users",)]),

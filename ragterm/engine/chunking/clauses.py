@@ -21,13 +21,13 @@ _HEAD = re.compile(
     _MARKS
     + rf"(?:(?P<division>(?i:{_DIVISION})[ \t]+(?:\d{{1,3}}[a-z]?|[IVXLC]{{1,7}}|[A-Z]))(?=[\s.:–—*_-]|$)"
     + rf"|(?P<article>(?:(?i:{_ARTICLE})[ \t]+(?:\d{{1,4}}(?:\.\d{{1,3}})*[a-z]?|[IVXLC]{{1,7}})"
-    r"|§[ \t]?\d{{1,4}}[a-z]?))(?=[\s.:–—*_)-]|$)"
+    rf"|§[ \t]?\d{{1,4}}[a-z]?))(?=[\s.:–—*_)-]|$)"
     + r"|(?P<decimal>\d{1,3}(?:\.\d{1,3}){1,4})\.?[*_]{0,3}[ \t]+(?=\S)"
     + r"|(?P<number>\d{1,3})\.[*_]{0,3}[ \t]+(?=\S)"
     + r"|(?P<bracket>\((?:\d{1,3}|[a-z]{1,2}|[ivxlc]{1,6}|[A-Z])\))[ \t]+(?=\S))",
     re.MULTILINE,
 )
-_TITLE = re.compile(r"[ \t]*[.:–—-]?[ \t]*(?P<title>[^\n.;:]{0,80})(?P<end>[\n.]|$)")
+_TITLE = re.compile(r"[ \t]*[.:–—-]?[ \t]*(?P<title>[^\n.;:]{0,80})(?=[\n.]|$)")
 _ROMAN = re.compile(r"[ivxlc]+")
 _FIRST_ROMAN = "i"
 

@@ -76,8 +76,31 @@ def _of_group(group: Sequence[_Part], path: tuple[str, ...], measured: MeasuredD
     elif any(len(block.section) > len(part.path) for block in blocks):
         yield from _spans(blocks, part.path, measured)
     else:
-        for span in packed(Section(blocks), measured, measured.overlap):
-            yield replace(span, path=part.path)
+        yield from _statements(part, measured)
+
+
+def _statements(part: _Part, measured: MeasuredDocument) -> Iterator[Span]:
+    """Groups of whole statements of about one length; a statement too long for the window is cut between its lines."""
+    count, room = measured.ruler.count, measured.left(part.path)
+    whole = count(part.start, part.end)
+    target = whole / -(-whole // max(1, room))
+    group: list[Block] = []
+    for block in part.blocks:
+        if group:
+            taken = count(group[0].start, group[-1].end)
+            if count(group[0].start, block.end) > room or taken + count(block.start, block.end) / 2 > target:
+                yield from _whole_or_lines(group, part.path, measured)
+                group = []
+        group.append(block)
+    yield from _whole_or_lines(group, part.path, measured)
+
+
+def _whole_or_lines(blocks: Sequence[Block], path: tuple[str, ...], measured: MeasuredDocument) -> Iterator[Span]:
+    if measured.ruler.count(blocks[0].start, blocks[-1].end) <= measured.left(path):
+        yield Span(blocks[0].start, blocks[-1].end, blocks, path=path)
+        return
+    for span in packed(Section(tuple(replace(block, section=path) for block in blocks)), measured, 0.0):
+        yield replace(span, path=path)
 
 
 def _parts(blocks: Sequence[Block], path: tuple[str, ...]) -> Iterator[_Part]:

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
+from ragterm.engine.chunking.context import plain
 from ragterm.engine.chunking.recursive import packed, section_spans
 from ragterm.engine.chunking.sections import Section, grouped
 from ragterm.engine.chunking.spans import MeasuredDocument, Span
@@ -72,7 +73,7 @@ def _of_pair(pair: Pair, measured: MeasuredDocument) -> Iterator[Span]:
     question = measured.clipped(pair.start, pair.asked)
     answer = measured.clipped(pair.asked, pair.end)
     above = question[0].section if question else ()
-    path = (*above, " ".join(measured.text[pair.start : pair.asked].split()))
+    path = (*above, plain(_ASKED.sub("", measured.text[pair.start : pair.asked]).strip("*_ \n")))
     if measured.ruler.count(pair.start, pair.end) <= measured.left(path):
         yield Span(pair.start, pair.end, (*question, *answer), path=path)
         return

@@ -3,7 +3,8 @@
 TextTiling (Hearst 1997, "TextTiling: Segmenting Text into Multi-paragraph Subtopic Passages", Computational Linguistics 23(1),
 sections 5.1 to 5.3) with sentences as its units. Each gap between two sentences is scored by how alike the few sentences before it
 and the few after it are; the depth of a gap is how far its score lies below the nearest peaks on both sides; gaps deeper than the
-mean less half a standard deviation are boundaries, the deepest first, none close to another.
+mean less half a standard deviation are boundaries, the deepest first, none close to another; a boundary next to a paragraph break
+is moved there.
 
 The likeness is the cosine of the mean sentence embeddings; without an embedder it is the paper's own, the cosine of the word counts
 of the two blocks. Stretches that are too long for the window are cut at their deepest gap, tiny ones join the neighbour that they
@@ -81,13 +82,15 @@ def _tiles(
     texts = [measured.text[a:b] for a, b in pairwise(units)]
     scores = _embedded_likeness(texts, embed) if embed and len(texts) > 1 else _lexical_likeness(texts)
     depths = depth_scores(_smoothed(scores))
+    breaks = [gap for gap, text in enumerate(texts[:-1]) if "\n\n" in text[len(text.rstrip()) :]]
     tokens = [measured.ruler.index(offset) for offset in units]
 
     def room(first: int) -> int:
         touched = measured.blocks_in(units[first], units[first + 1])
         return measured.least_left(touched[0].section) if touched else measured.room
 
-    tiles = _short_enough(_between(boundaries(depths), len(texts)), depths, tokens, room)
+    shifts = sorted({_nearest(breaks, gap) for gap in boundaries(depths)})
+    tiles = _short_enough(_between(shifts, len(texts)), depths, breaks, tokens, room)
     for first, stop in _none_tiny(tiles, depths, tokens, room):
         yield measured.span(units[first], units[stop])
 
@@ -155,6 +158,13 @@ def boundaries(depths: Sequence[float]) -> list[int]:
     return sorted(taken)
 
 
+def _nearest(breaks: Sequence[int], gap: int) -> int:
+    """The paragraph break next to a gap, if one is nearer than two boundaries may be; else the gap."""
+    at = bisect_right(breaks, gap)
+    near = [one for one in breaks[max(0, at - 1) : at + 1] if abs(one - gap) < APART]
+    return min(near, key=lambda one: abs(one - gap), default=gap)
+
+
 _Tile = tuple[int, int]
 """Sentences `[first, stop)`."""
 
@@ -164,9 +174,15 @@ def _between(gaps: Sequence[int], sentences: int) -> list[_Tile]:
 
 
 def _short_enough(
-    tiles: Sequence[_Tile], depths: Sequence[float], tokens: Sequence[int], room: Callable[[int], int]
+    tiles: Sequence[_Tile],
+    depths: Sequence[float],
+    breaks: Sequence[int],
+    tokens: Sequence[int],
+    room: Callable[[int], int],
 ) -> list[_Tile]:
-    """Tiles that are too long are cut at the deepest gap of their middle half (by tokens), until they fit or are one sentence."""
+    """Tiles that are too long are cut at the deepest gap of their middle half (by tokens), at one between paragraphs before one
+    inside, until they fit or are one sentence."""
+    between = {gap + 1 for gap in breaks}
     done: list[_Tile] = []
     pending = list(reversed(tiles))
     while pending:
@@ -178,6 +194,7 @@ def _short_enough(
         inner = range(first + 1, stop)
         middle = [at for at in inner if length / 4 <= tokens[at] - tokens[first] <= 3 * length / 4]
         centre = (tokens[first] + tokens[stop]) / 2
+        middle = [at for at in middle if at in between] or middle
         near = sorted(middle or inner, key=lambda at: abs(tokens[at] - centre))
         cut = max(near, key=lambda at: depths[at - 1]) if middle else near[0]
         pending += [(cut, stop), (first, cut)]

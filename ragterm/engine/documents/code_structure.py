@@ -31,9 +31,9 @@ from ragterm.engine.types.documents import Block
 LONGEST = 300_000
 """Characters of a file that is parsed: a longer one is generated, or data."""
 
-_LONG = 600
+_LONG = 300
 """Characters of a function from which on its statements become blocks of their own."""
-_GROUP = 250
+_GROUP = 120
 """Characters of neighbouring statements in one block."""
 _DEEPEST = 40
 _NAME = 80
@@ -173,7 +173,8 @@ class _Structure:
         if not name or (node.type.endswith("_specifier") and node.child_by_field_name("body") is None):
             return ""  # `struct S x;` only uses S
         if (receiver := node.child_by_field_name("receiver")) is not None:
-            name = f"{_one_line(receiver.text)} {name}"
+            # Of `func (s *Server[T]) Run()`: Server.Run
+            name = f"{_one_line(receiver.text).split('[')[0].strip('()').split(' ')[-1].lstrip('*')}.{name}"
         return f"{word} {name}" if word else f"{name}()"
 
     def _add(self, start: int, end: int, path: tuple[str, ...]) -> None:
