@@ -54,6 +54,17 @@ def test_sentences_are_whole_and_as_many_as_fit() -> None:
     assert [c.text for c in chunk("sentences", items, window=16, overlap=0.0)][-1].endswith("3. Ring the bell.")
 
 
+def test_a_sentence_as_long_as_the_window_is_not_cut_for_the_sake_of_an_overlap() -> None:
+    long = "A long sentence names " + ", ".join(["a pump"] * 38) + " and ends."
+    doc = document(f"It is short. {long} It is over.", title="")
+    assert any(long in c.text for c in chunk("sentences", doc, overlap=0.5))
+
+
+def test_a_document_of_any_length_is_compared_in_stretches(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ragterm.engine.chunking.semantic._AT_ONCE", 7)
+    chunk("semantic", document(PROSE * 20), embed=lambda texts: np.stack([vector_of(t) for t in texts]))
+
+
 def test_the_depth_of_a_gap_is_its_distance_to_the_peaks_on_both_sides() -> None:
     """By hand, from the definition in section 5.3 of the paper."""
     assert depth_scores([0.5, 0.3, 0.1, 0.3, 0.6, 0.2, 0.4]) == pytest.approx([0.0, 0.2, 0.9, 0.3, 0.0, 0.6, 0.0])

@@ -149,7 +149,7 @@ def test_a_pair_is_a_chunk_and_a_long_answer_keeps_its_question() -> None:
         "Q: Who pays?\nA: We do.\n\nQ: When?\nA: In May, and never later.\n\nQ: How?\nA: By transfer.",
         "**Question 1:** Who?\n**Answer:** We do.\n\n**Question 2:** When?\n**Answer:** May.\n\n**Question 3:** How?\n**Answer:** No.",
         "Frage: Wer zahlt?\nAntwort: Wir.\n\nFrage: Wann?\nAntwort: Im Mai.\n\nFrage: Wie?\nAntwort: Per Überweisung.",
-        "Anna Berg: Who?\nMr Weber: We do.\n\nAnna Berg: When is that?\nMr Weber: In May.\n\nAnna Berg: How?\nMr Weber: By transfer.",
+        "Anna Berg: Who?\nMr Weber: We do.\n\nBerg: When is that?\nMr Weber: In May.\n\nAnna Berg: How?\nMr Weber: By transfer.",
         "Who pays?\n\nWe do.\n\nAnd when is that?\n\nIn May.\n\nHow is it paid?\n\nBy transfer.",
     ],
     ids=["marked", "bold", "german", "interview", "standing"],
@@ -176,7 +176,7 @@ def test_rows_stay_whole_even_where_cells_hold_line_breaks_and_the_header_is_rep
 
 
 def test_a_quote_that_is_never_closed_swallows_nothing() -> None:
-    text = 'size,what\n3" pipe,steel\n' + "".join(f"{n},pipe\n" for n in range(300))
+    text = 'size,what\n3" pipe,steel\n' + "".join(f"{n},long pipe\n" for n in range(300))
     chunks = chunk("table", parsed(text, "pipes.csv"), window=64)
     assert all(line in text.splitlines() for c in chunks for line in c.text.splitlines())
 

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-from support.cheap_embedder import CheapEmbedder, WordTokenizer, vector_of
+from collections.abc import Iterator
+
+from support.cheap_embedder import CheapEmbedder, WordTokenizer
 from support.real_documents import FAQ, parsed
 
 from ragterm.engine.answering.answer import answer_question
 from ragterm.engine.chunking import ChunkingTools, chunk_with
-from ragterm.engine.llm.extractive import ExtractiveAnswerer
 from ragterm.engine.retrieval import select_passages
 from ragterm.engine.retrieval.parents import Parents
-from ragterm.engine.types.answers import AnswerReady
+from ragterm.engine.types.answers import AnswerReady, Finished, LlmEvent, Prompt, TextDelta
+from ragterm.engine.types.control import Control
 from ragterm.engine.types.documents import Document
 from ragterm.engine.types.settings import ChunkingSettings
 from ragterm.engine.types.tracing import Candidate, RetrievalSettings, Trace
 
 DOC = parsed(FAQ, "faq.md")
 CHUNKS = chunk_with("hierarchical", DOC, "b", ChunkingTools(WordTokenizer(), 64), ChunkingSettings())
+
+# A chunk that is not the first of its parent.
+LATER = next(
+    n for n, c in enumerate(CHUNKS) if c.parent and "higher" in DOC.text[slice(*c.parent)] and c.start > c.parent[0]
+)
 
 
 def trace_of(*numbers: int) -> Trace:
@@ -36,7 +43,7 @@ class _Versions:
 
 
 def test_siblings_reach_the_prompt_as_their_parent_once() -> None:
-    ink = next(n for n, c in enumerate(CHUNKS) if "ink" in c.text)
+    ink = LATER
     siblings = [n for n, c in enumerate(CHUNKS) if c.parent_id == CHUNKS[ink].parent_id and n != ink]
     stranger = next(n for n, c in enumerate(CHUNKS) if c.parent_id != CHUNKS[ink].parent_id)
     versions = _Versions()
@@ -53,7 +60,7 @@ def test_siblings_reach_the_prompt_as_their_parent_once() -> None:
 
 
 def test_the_budget_counts_the_parent() -> None:
-    ink = next(n for n, c in enumerate(CHUNKS) if "ink" in c.text)
+    ink = LATER
     stranger = next(n for n, c in enumerate(CHUNKS) if c.parent_id != CHUNKS[ink].parent_id)
     parents = Parents(_Versions(), WordTokenizer())
     found, _ = select_passages(trace_of(ink, stranger), 100, 8, handed_over=parents.handed_over)
@@ -68,21 +75,25 @@ def test_without_its_version_the_chunk_itself_is_handed_over() -> None:
     assert passages[0].chunk == CHUNKS[1]
 
 
-class _Embedder(CheapEmbedder):
-    def token_vectors(self, texts):  # type: ignore[no-untyped-def]
-        import numpy as np
+class _Writer:
+    name = "writer"
 
-        return [np.stack([vector_of(text[s:e]) for s, e in self.tokenizer.spans(text)]) for text in texts]
+    def context_window(self) -> int:
+        return 8000
+
+    def stream(self, prompt: Prompt, control: Control) -> Iterator[LlmEvent]:
+        yield TextDelta("The price per cubic metre rose in May [1].")
+        yield Finished("stop")
 
 
 def test_a_citation_is_a_span_of_the_document_though_it_lies_outside_the_chunk_that_was_found() -> None:
-    ink = next(n for n, c in enumerate(CHUNKS) if "ink" in c.text)
-    embedder = _Embedder()
+    embedder = CheapEmbedder()
     parents = Parents(_Versions(), embedder.tokenizer)
-    trace, passages = select_passages(trace_of(ink), 3000, 8, handed_over=parents.handed_over)
-    *_, last = answer_question(trace, passages, ExtractiveAnswerer(embedder), embedder)
+    assert "rose in May" not in CHUNKS[LATER].text
+    trace, passages = select_passages(trace_of(LATER), 3000, 8, handed_over=parents.handed_over)
+    *_, last = answer_question(trace, passages, _Writer(), embedder)
     assert isinstance(last, AnswerReady) and last.trace.answer is not None
-    citations = last.trace.answer.citations
-    assert citations and all(DOC.text[c.start : c.end] == c.quote for c in citations)
-    assert any(c.end <= CHUNKS[ink].start or c.start >= CHUNKS[ink].end for c in citations)
-    assert CHUNKS[ink].parent is not None and DOC.text[slice(*CHUNKS[ink].parent)] in last.trace.prompt
+    (citation,) = last.trace.answer.citations
+    assert citation.quote == DOC.text[citation.start : citation.end] == "The price per cubic metre rose in May."
+    assert citation.verdict == "verbatim" and citation.chunk_id == CHUNKS[LATER].id
+    assert CHUNKS[LATER].parent is not None and DOC.text[slice(*CHUNKS[LATER].parent)] in last.trace.prompt

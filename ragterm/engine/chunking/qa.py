@@ -135,7 +135,7 @@ def _standing(text: str, blocks: Sequence[Block]) -> list[Pair]:
 
 def _spoken(text: str) -> list[Pair]:
     """A turn that ends with a question, with all that others say up to the asker's next question."""
-    turns = [*((m.start(), m.group("who")) for m in _TURN.finditer(text)), (len(text), "")]
+    turns = [*((m.start(), m.group("who").split()[-1]) for m in _TURN.finditer(text)), (len(text), "")]
     pairs: list[Pair] = []
     open_: tuple[int, int, str] | None = None
     for (start, who), (end, _) in pairwise(turns):
