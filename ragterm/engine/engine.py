@@ -270,8 +270,6 @@ class Engine(GraphQuestions, KeepingInStep):
         from ragterm.engine.answering.answer import answer_question
         from ragterm.engine.answering.places import with_places
         from ragterm.engine.llm.choose import choose_model
-        from ragterm.engine.retrieval.parents import Parents
-        from ragterm.engine.retrieval.select import select_passages
 
         control = control or Control()
         opened = self._shelf.get(collection)
@@ -281,10 +279,7 @@ class Engine(GraphQuestions, KeepingInStep):
         embedder = self.models.embedder()
         model, notice = choose_model(llm or self.settings.answer.llm, self.settings, embedder)
         limits = self.settings.answer
-        parents = Parents(opened.store.documents.version, embedder.tokenizer)
-        trace, passages = select_passages(
-            trace, limits.context_tokens, limits.max_passages, handed_over=parents.handed_over
-        )
+        trace, passages = opened.passages(trace, limits)
         for event in answer_question(trace, passages, model, embedder, history, control, limits, notice=notice):
             if isinstance(event, AnswerReady) and event.trace.answer is not None:
                 answer = with_places(event.trace.answer, opened.blocks_of)

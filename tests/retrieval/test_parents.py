@@ -21,9 +21,7 @@ DOC = parsed(FAQ, "faq.md")
 CHUNKS = chunk_with("hierarchical", DOC, "b", ChunkingTools(WordTokenizer(), 64), ChunkingSettings())
 
 # A chunk that is not the first of its parent.
-LATER = next(
-    n for n, c in enumerate(CHUNKS) if c.parent and "higher" in DOC.text[slice(*c.parent)] and c.start > c.parent[0]
-)
+LATER = next(n for n, c in enumerate(CHUNKS) if "garden tap" in c.text)
 
 
 def trace_of(*numbers: int) -> Trace:
@@ -82,18 +80,19 @@ class _Writer:
         return 8000
 
     def stream(self, prompt: Prompt, control: Control) -> Iterator[LlmEvent]:
-        yield TextDelta("The price per cubic metre rose in May [1].")
+        yield TextDelta("A running toilet is the most common other reason [1].")
         yield Finished("stop")
 
 
 def test_a_citation_is_a_span_of_the_document_though_it_lies_outside_the_chunk_that_was_found() -> None:
     embedder = CheapEmbedder()
     parents = Parents(_Versions(), embedder.tokenizer)
-    assert "rose in May" not in CHUNKS[LATER].text
+    assert "running toilet" not in CHUNKS[LATER].text
     trace, passages = select_passages(trace_of(LATER), 3000, 8, handed_over=parents.handed_over)
     *_, last = answer_question(trace, passages, _Writer(), embedder)
     assert isinstance(last, AnswerReady) and last.trace.answer is not None
     (citation,) = last.trace.answer.citations
-    assert citation.quote == DOC.text[citation.start : citation.end] == "The price per cubic metre rose in May."
+    assert citation.quote == DOC.text[citation.start : citation.end]
+    assert citation.quote.startswith("A running toilet")
     assert citation.verdict == "verbatim" and citation.chunk_id == CHUNKS[LATER].id
     assert CHUNKS[LATER].parent is not None and DOC.text[slice(*CHUNKS[LATER].parent)] in last.trace.prompt
