@@ -166,7 +166,8 @@ def test_every_form_of_pairs_gives_one_chunk_a_pair(text: str) -> None:
 
 
 def test_rows_stay_whole_even_where_cells_hold_line_breaks_and_the_header_is_repeated() -> None:
-    chunks = chunk("table", parsed(CSV, "pumps.csv"), window=100)
+    """Raw CSV, as a reader of plain text leaves it."""
+    chunks = chunk("table", document(CSV, [Block("table", 0, len(CSV))]), window=100)
     assert len(chunks) > 5
     rows = list(csv.reader(io.StringIO(CSV)))
     assert [row for c in chunks for row in csv.reader(io.StringIO(c.text))] == rows
@@ -177,8 +178,18 @@ def test_rows_stay_whole_even_where_cells_hold_line_breaks_and_the_header_is_rep
 
 def test_a_quote_that_is_never_closed_swallows_nothing() -> None:
     text = 'size,what\n3" pipe,steel\n' + "".join(f"{n},long pipe\n" for n in range(300))
-    chunks = chunk("table", parsed(text, "pipes.csv"), window=64)
+    chunks = chunk("table", document(text, [Block("table", 0, len(text))]), window=64)
     assert all(line in text.splitlines() for c in chunks for line in c.text.splitlines())
+
+
+def test_a_csv_file_is_cut_between_its_rows() -> None:
+    text = "id,name,note\n" + "".join(
+        f'{n},"{n}"" pipe","delivered in week {n},\nchecked by Weber"\n' for n in range(1, 41)
+    )
+    chunks = chunk("table", parsed(text, "pipes.csv"), window=64)
+    rows = [line for c in chunks for line in c.text.splitlines()]
+    assert len(rows) == 41 and all(row.endswith("checked by Weber") for row in rows[1:])
+    assert len(chunks) > 8 and all(c.context.endswith("id | name | note") for c in chunks[1:])
 
 
 def test_heading_and_caption_go_with_their_table_and_prose_does_not() -> None:

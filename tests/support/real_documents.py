@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ragterm.engine.documents.code import parse_code
+from ragterm.engine.documents.delimited import parse_delimited
 from ragterm.engine.documents.markdown import parse_markdown
 from ragterm.engine.documents.text import parse_text
 from ragterm.engine.types.documents import Document, ParsedDocument
@@ -12,9 +13,11 @@ from ragterm.engine.types.documents import Document, ParsedDocument
 
 def parsed(text: str, name: str) -> Document:
     """A document as an ingest makes it, by the ending of its name."""
-    parse = {".md": parse_markdown, ".txt": parse_text, ".csv": parse_text}.get(Path(name).suffix, parse_code)
+    parse = {".md": parse_markdown, ".txt": parse_text, ".csv": parse_delimited}.get(Path(name).suffix, parse_code)
     found: ParsedDocument = parse(text, Path(name))
-    return Document("id", f"/docs/{name}", found.title, found.kind, "hash", text, found.blocks, metadata=found.metadata)
+    return Document(
+        "id", f"/docs/{name}", found.title, found.kind, "hash", found.text, found.blocks, metadata=found.metadata
+    )
 
 
 CONTRACT = """\

@@ -16,7 +16,9 @@ _LONGEST_ROW = 200
 def table_rows(text: str, start: int, end: int) -> list[tuple[int, int]]:
     """The spans of the rows of the table `text[start:end]`, blank lines left out."""
     lines = [m.span() for m in _LINE.finditer(text, start, end)]
-    if not lines or '"' not in text[start:end] or text[slice(*lines[0])].lstrip()[:1] in ("|", "+"):
+    # Where cells stand between bars, or in a single column, each row is a line, and a quote is a quote: `3" pipe`.
+    first = text[slice(*lines[0])] if lines else ""
+    if '"' not in text[start:end] or "|" in first or not any(delimiter in first for delimiter in ",;\t"):
         return lines
     rows: list[tuple[int, int]] = []
     at = 0
