@@ -78,7 +78,9 @@ def _no_archive(data: bytes) -> ParseError:
     foreign = next((name for mark, name in _FOREIGN if data.startswith(mark)), "")
     if foreign:
         return ParseError(
-            "Unsupported kind of archive", f"it is a {foreign} archive in spite of its name", "unpack it and ingest the folder"
+            "Unsupported kind of archive",
+            f"it is a {foreign} archive in spite of its name",
+            "unpack it and ingest the folder",
         )
     return ParseError(
         "Not an archive", "neither ZIP, TAR, gzip, bzip2 nor xz", "give the file the ending that it should have"

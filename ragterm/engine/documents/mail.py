@@ -8,6 +8,7 @@ else HTML through the same walk as web pages. Attachments are members, documents
 
 from __future__ import annotations
 
+import contextlib
 import email.errors
 import io
 import re
@@ -39,8 +40,10 @@ _MANY_NAMES = 1_000
 _HEADER = re.compile(rb"^(?:From |[!-9;-~]+[ \t]*:)")
 _STUB_FACTOR = 10
 """Plain text with less than a tenth of the HTML's words is a notice ("your program cannot show this"), not the message."""
-_ALIASES = {"iso-8859-1": "cp1252", "latin-1": "cp1252", "us-ascii": "utf-8", "ascii": "utf-8", "gb2312": "gb18030",
-            "gbk": "gb18030", "shift_jis": "cp932", "ks_c_5601-1987": "cp949", "unicode-1-1-utf-7": "utf-7", "utf8": "utf-8"}  # fmt: skip
+_ALIASES = {
+    "iso-8859-1": "cp1252", "latin-1": "cp1252", "us-ascii": "utf-8", "ascii": "utf-8", "gb2312": "gb18030", "gbk": "gb18030",
+    "shift_jis": "cp932", "ks_c_5601-1987": "cp949", "unicode-1-1-utf-7": "utf-7",
+}  # fmt: skip
 _BROKEN = {
     email.errors.NoBoundaryInMultipartDefect: "its parts have no boundary",
     email.errors.StartBoundaryNotFoundDefect: "its parts were not found",
@@ -70,7 +73,7 @@ def parse_email(data: bytes, path: Path, staging: Staging | None) -> ParsedDocum
     _head(builder, headers, names)
     bodies.write(builder)
     builder.warnings += [*bodies.warnings, *warnings, *_defects(message)]
-    if not bodies and not names:
+    if not bodies and not names and not bodies.warnings:
         builder.warnings.append("the message has no text")
     metadata = {name.lower(): text[:1000] for name, text in headers.items()}
     if date := _iso(headers.get("Date", "")):
@@ -102,17 +105,21 @@ def _header(message: _Message, name: str) -> str:
     """A header, decoded (RFC 2047), on one line; "" when there is none."""
     try:
         text = str(message.get(name, ""))
-    except Exception:  # the standard library's parser of addresses and dates fails on some that real programs write
+    except Exception:  # noqa: BLE001 - the standard library's parser of addresses and dates fails on some that real programs write
         raw = next((value for key, value in message.raw_items() if key.lower() == name.lower()), "")
         text = str(raw)
     if "=?" in text:
-        try:
-            text = str(make_header(decode_header(text)))
-        except (LookupError, ValueError, email.errors.HeaderParseError):
-            pass
+        text = _decoded_words(text)
     if any("\udc80" <= c <= "\udcff" for c in text):  # bytes beyond ASCII without any encoding named
-        text, _, _ = decode(text.encode("ascii", "surrogateescape") if text.isascii() else _raw(text))
+        text, _, _ = decode(_raw(text))
     return one_line(text, 4000)
+
+
+def _decoded_words(text: str) -> str:
+    """`=?utf-8?q?caf=C3=A9?=` as text (RFC 2047); as it stands where that cannot be."""
+    with contextlib.suppress(LookupError, ValueError, email.errors.HeaderParseError):
+        return str(make_header(decode_header(text)))
+    return text
 
 
 def _raw(text: str) -> bytes:
@@ -172,7 +179,7 @@ class _Bodies:
         """One of two versions of the same (multipart/alternative, RFC 2046, section 5.1.4)."""
         if plain is not None and html is not None:
             words, more = (len(re.sub(r"<[^>]*>", " ", _text(part)[0]).split()) for part in (plain, html))
-            plain = None if not words or more > 50 and words * _STUB_FACTOR < more else plain
+            plain = None if not words or (more > 50 and words * _STUB_FACTOR < more) else plain
         best = plain if plain is not None else html
         if best is not None:
             self.add(best)
@@ -205,7 +212,9 @@ def _sort(message: _Message, bodies: _Bodies, unpacking: Unpacking) -> None:
                 html = within[0] if within else None
             bodies.add_best(plain, html)
             others = [one for one in _leaves(parts) if one is not plain and one is not html]
-            waiting.extend(reversed([one for one in others if _is_attached(one) or one.get_content_maintype() != "text"]))
+            waiting.extend(
+                reversed([one for one in others if _is_attached(one) or one.get_content_maintype() != "text"])
+            )
         elif kind == "message/rfc822" and parts:
             _add_message(parts[0], part, unpacking)
         elif kind == "multipart/encrypted" or kind in ("application/pkcs7-mime", "application/x-pkcs7-mime"):
@@ -235,13 +244,10 @@ def _is_attached(part: _Message) -> bool:
 def _file_name(part: _Message) -> str:
     try:
         name = str(part.get_filename() or "")
-    except Exception:  # a parameter that the standard library cannot read
+    except Exception:  # noqa: BLE001 - a parameter that the standard library cannot read
         return ""
     if "=?" in name:  # RFC 2047 within a parameter: forbidden there, and what most programs do
-        try:
-            name = str(make_header(decode_header(name)))
-        except (LookupError, ValueError, email.errors.HeaderParseError):
-            pass
+        name = _decoded_words(name)
     if any("\ud800" <= c <= "\udfff" for c in name):
         name, _, _ = decode(_raw(name))
     return one_line(name).replace("/", "_").replace("\\", "_")
@@ -262,7 +268,7 @@ def _add_message(message: _Message, part: _Message, unpacking: Unpacking) -> Non
     """A message within the message: a document of its own, called by its subject."""
     try:
         data = message.as_bytes(policy=policy.compat32.clone(max_line_length=0))
-    except Exception:  # a header that cannot be written back as it was read
+    except Exception:  # noqa: BLE001 - a header that cannot be written back as it was read
         data = message.as_string(policy=policy.compat32).encode("utf-8", "surrogateescape")
     name = _file_name(part) or (_header(message, "Subject") or "message").replace("/", "_").replace("\\", "_")[:120]
     if not name.lower().endswith(".eml"):
@@ -273,9 +279,11 @@ def _add_message(message: _Message, part: _Message, unpacking: Unpacking) -> Non
 def _ending(kind: str) -> str:
     import mimetypes
 
-    return {"text/plain": ".txt", "text/html": ".html", "image/jpeg": ".jpg"}.get(kind) or mimetypes.guess_extension(
-        kind
-    ) or ""
+    return (
+        {"text/plain": ".txt", "text/html": ".html", "image/jpeg": ".jpg"}.get(kind)
+        or mimetypes.guess_extension(kind)
+        or ""
+    )
 
 
 def _text(part: _Message) -> tuple[str, list[str]]:
@@ -283,7 +291,7 @@ def _text(part: _Message) -> tuple[str, list[str]]:
     data = cast(bytes, part.get_payload(decode=True) or b"")
     try:
         declared = (part.get_content_charset() or "").strip("'\" ").lower()
-    except Exception:  # a charset parameter that is none
+    except Exception:  # noqa: BLE001 - a charset parameter that is none
         declared = ""
     for name in ("utf-8", _ALIASES.get(declared, declared)):
         # Seven-bit encodings (ISO-2022, HZ, UTF-7) are valid UTF-8 as well: what is declared comes first there.

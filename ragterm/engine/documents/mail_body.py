@@ -40,7 +40,9 @@ def _flush(builder: DocumentBuilder, group: list[str], quoted: bool) -> None:
             builder.add("quote", "\n".join(group))
     elif group:
         marked = sum(1 for line in group if _ITEM.match(line))
-        builder.add("list" if marked and _ITEM.match(group[0]) and marked * 2 >= len(group) else "paragraph", "\n".join(group))
+        builder.add(
+            "list" if marked and _ITEM.match(group[0]) and marked * 2 >= len(group) else "paragraph", "\n".join(group)
+        )
     group.clear()
 
 

@@ -46,6 +46,7 @@ class Unpacking:
     def __init__(self, path: Path, staging: Staging | None, size: int) -> None:
         self._path = path.as_posix() if os.sep != "/" else str(path)
         self._folder = Path(staging.folder) if staging and staging.folder else None
+        self._changed = Path(staging.file).stat().st_mtime_ns if staging and staging.folder else 0
         self._deep = len(containers_of(self._path)) + 1 >= MAX_DEPTH
         self._size = size
         self._most = (staging.max_file_mb if staging else Staging("").max_file_mb) * 1024 * 1024
@@ -154,6 +155,8 @@ class Unpacking:
         if reason:
             _remove(part)
         elif part is not None and target is not None:
+            # A member has its container's time of change: unchanged as long as that is.
+            os.utime(part, ns=(self._changed, self._changed))
             part.replace(target)
         return size, reason
 
@@ -217,7 +220,10 @@ def _remove(part: Path | None) -> None:
 
 def _disk(error: OSError) -> ParseError:
     return ParseError(
-        "The container cannot be unpacked", error.strerror or str(error), "make room on the disk, then ingest again", stage="read"
+        "The container cannot be unpacked",
+        error.strerror or str(error),
+        "make room on the disk, then ingest again",
+        stage="read",
     )
 
 

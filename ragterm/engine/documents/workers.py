@@ -61,7 +61,8 @@ class ParserPool:
         self._watch: threading.Thread | None = None
 
     def submit(self, path: str | Path, staging: Staging | None = None) -> Future[ParsedDocument]:
-        """`staging` is for what lies in containers and for those themselves. The future ends with the document, or with ParseError; one that has not begun can be cancelled."""
+        """`staging` is for containers and what lies in them. The future ends with the document, or with ParseError; one that has not
+        begun can be cancelled."""
         future: Future[ParsedDocument] = Future()
         with self._lock:
             if self._closed.is_set():

@@ -50,6 +50,7 @@ class Work:
     before: bool = False
     rereads: int = 0
     tries: int = 0
+    unpackings: int = 0
     document: Document | None = None
     packed: PackedVersion | None = None
     hashes: dict[str, int] = field(default_factory=dict)
@@ -195,8 +196,10 @@ class EmbeddingFeed:
             metadata=parsed.metadata,
             warnings=parsed.warnings,
         )
-        chunks = chunk_document(document, build.id, ChunkingTools.of(embedder), build.chunking)
-        if not chunks:
+        # The listing of an archive is for the ledger: as a passage it would stand before the files that it lists.
+        listing = parsed.kind == "archive"
+        chunks = () if listing else chunk_document(document, build.id, ChunkingTools.of(embedder), build.chunking)
+        if not chunks and not listing:
             hint = (
                 "a scan needs text recognition (OCR) first"
                 if parsed.kind == "pdf"

@@ -11,6 +11,8 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from ragterm.engine.documents.places import exists
+from ragterm.engine.documents.sources import document_id
 from ragterm.engine.ingest.pipeline import Conductor
 from ragterm.engine.ingest.planning import plan
 from ragterm.engine.ingest.progress import Reporter
@@ -20,6 +22,7 @@ from ragterm.engine.store.leases import HEARTBEAT_SECONDS
 from ragterm.engine.types.control import Control
 from ragterm.engine.types.errors import Cancelled, RagtermError
 from ragterm.engine.types.ingesting import DocumentOutcome, IngestProgress, IngestReport
+from ragterm.engine.types.members import containers_of
 from ragterm.engine.types.settings import Settings
 
 OnProgress = Callable[[IngestProgress], None]
@@ -88,9 +91,10 @@ def reingest(
 def remove_documents(
     document_ids: Sequence[str], rooms: IngestRooms, settings: Settings, on_progress: OnProgress | None = None
 ) -> int:
-    """Remove documents from the collection (never from disk); how many. Duplicates of a removed original take its place."""
-    removed = rooms.store.remove_documents(document_ids)
-    waiting = [one.path for one in rooms.store.documents.widowed() if Path(one.path).exists()]
+    """Remove documents from the collection (never from disk), containers with their members; how many. Duplicates of a
+    removed original take its place."""
+    removed = rooms.store.remove_documents(_with_members(document_ids, rooms.store))
+    waiting = [one.path for one in rooms.store.documents.widowed() if exists(one.path)]
     if waiting:
         ingest(waiting, rooms, settings, on_progress)
         return removed
@@ -102,6 +106,13 @@ def remove_documents(
         finally:
             lock.release()
     return removed
+
+
+def _with_members(document_ids: Sequence[str], store: CollectionStore) -> list[str]:
+    """These documents, and what lies in those of them that are containers."""
+    paths = {record.path for id_ in document_ids if (record := store.documents.record(id_)) is not None}
+    below = [path for path in store.documents.member_paths() if not paths.isdisjoint(containers_of(path))]
+    return list(dict.fromkeys([*document_ids, *map(document_id, below)]))
 
 
 def _work(

@@ -13,9 +13,7 @@ from pathlib import PurePath
 SEPARATOR = "!/"
 EMAIL_ENDINGS = (".eml",)
 ARCHIVE_ENDINGS = (".zip", ".tar", ".tgz", ".tbz", ".tbz2", ".txz", ".gz", ".bz2", ".xz")
-_BOUNDARY = re.compile(
-    rf"(?:{'|'.join(map(re.escape, (*EMAIL_ENDINGS, *ARCHIVE_ENDINGS)))})(?=!/)", re.IGNORECASE
-)
+_BOUNDARY = re.compile(rf"(?:{'|'.join(map(re.escape, (*EMAIL_ENDINGS, *ARCHIVE_ENDINGS)))})(?=!/)", re.IGNORECASE)
 
 
 def member_path(container: str, name: str) -> str:
