@@ -25,7 +25,15 @@ from ragterm.engine.ingest.rooms import Parsers
 from ragterm.engine.store import CollectionStore, FileRecord, Job, NewJob
 from ragterm.engine.types.documents import Member, ParsedDocument
 from ragterm.engine.types.ingesting import DocumentOutcome
-from ragterm.engine.types.members import below, child_of, containers_of, is_member, member_path, outermost
+from ragterm.engine.types.members import (
+    below,
+    child_of,
+    containers_of,
+    document_name,
+    is_member,
+    member_path,
+    outermost,
+)
 
 
 @dataclass(frozen=True)
@@ -176,6 +184,6 @@ class Containers:
 
 def _skipped(record: FileRecord) -> DocumentOutcome:
     return DocumentOutcome(
-        record.path, "skipped", record.document_id, title=PurePath(record.path).name, kind=kind_of(record.path) or "",
+        record.path, "skipped", record.document_id, title=document_name(record.path), kind=kind_of(record.path) or "",
         error=record.error,
     )  # fmt: skip

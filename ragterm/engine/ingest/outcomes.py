@@ -13,7 +13,7 @@ from ragterm.engine.ingest.ledger import Ledger
 from ragterm.engine.store import Build, CollectionStore, FileRecord, Job, NewDocument
 from ragterm.engine.types.errors import ParseError
 from ragterm.engine.types.ingesting import DocumentOutcome
-from ragterm.engine.types.members import is_member
+from ragterm.engine.types.members import document_name, is_member
 
 
 class Outcomes:
@@ -57,7 +57,7 @@ class Outcomes:
         record = FileRecord(
             job.document_id, job.path, "duplicate", work.content_hash, work.size, work.mtime_ns, duplicate_of=original
         )
-        title, kind = Path(job.path).name, work.kind
+        title, kind = document_name(job.path), work.kind
         outcome = DocumentOutcome(job.path, "duplicate", job.document_id, title=title, kind=kind)
         self._ledger.add(job, outcome, lambda: self._store.put_unindexed(record, title=title, kind=kind))
 
@@ -80,7 +80,7 @@ class Outcomes:
         self._failure(job, record, 0.0, "")
 
     def _failure(self, job: Job, record: FileRecord, seconds: float, kind: str) -> None:
-        title = Path(job.path).name
+        title = document_name(job.path)
         self._containers.closed(job)
         outcome = DocumentOutcome(
             job.path, "failed", job.document_id, title=title, kind=kind, seconds=seconds,
