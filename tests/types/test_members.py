@@ -27,7 +27,9 @@ def test_the_parts_of_a_path() -> None:
     assert document_name("/d/mail.eml!/report.pdf") == "report.pdf in mail.eml"
 
 
-@pytest.mark.parametrize("path", ["/d/Important!/a.txt", "/d/a.zip", "/d/a.zip/b.txt", "/d/a.zipped!/b", "/d/mail.eml!"])
+@pytest.mark.parametrize(
+    "path", ["/d/Important!/a.txt", "/d/a.zip", "/d/a.zip/b.txt", "/d/a.zipped!/b", "/d/mail.eml!"]
+)
 def test_what_is_no_member(path: str) -> None:
     assert not is_member(path) and outermost(path) == path and containers_of(path) == []
     assert document_name(path) == path.rpartition("/")[2]
