@@ -266,6 +266,18 @@ def test_nested_archives_share_the_limit_of_files(library, docs, monkeypatch):
     sound(library)
 
 
+def test_what_is_unpacked_is_read_soon_and_let_go_of(library, docs):
+    for number in range(40):
+        put(
+            docs / f"{number:02}.zip", zip_of({f"{number:02}-{n}.md": f"# N\n\nNumber {number} {n}." for n in range(5)})
+        )
+    staged: list[int] = []
+    library.before = lambda path: staged.append(len(list((library.store.folder / "unpacked").glob("*/*"))))
+    ingest([docs], library.rooms(), SETTINGS)
+    assert library.parsed.index("00-0.md") < library.parsed.index("39.zip")
+    assert len(staged) == 240 and max(staged) < 150
+
+
 def test_cancelled_in_the_middle_and_resumed(library, docs):
     put(docs / "a.zip", zip_of({f"{n}.md": f"# N\n\nNumber {n}." for n in range(30)}))
     for again in (

@@ -57,6 +57,7 @@ class Containers:
         self._reporter = reporter
         self._taken: Counter[str] = Counter()
         self._present: set[str] = set()
+        self._shown: set[str] = set()
         self._known: defaultdict[str, set[str]] | None = None
         self._under_way: dict[str, Future[ParsedDocument]] = {}
 
@@ -65,7 +66,7 @@ class Containers:
 
     def opened(self, job: Job, parsed: ParsedDocument) -> ParsedDocument:
         """The container was read: queue what it holds, and the removal of what it does not hold any more."""
-        if parsed.kind not in CONTAINER_KINDS:
+        if kind_of(job.path) not in CONTAINER_KINDS:
             return parsed
         members, parsed = self._within_limit(job, parsed)
         paths = {member_path(job.path, one.name): one for one in members}
@@ -78,12 +79,14 @@ class Containers:
             else:
                 jobs.append(NewJob("ingest", document_id(path), path, one.size, job.force))
         gone = [path for path in self._below(job.path) if child_of(job.path, path) not in paths]
+        if not paths and not gone:
+            return parsed
         with self._store.atomic():
             self._queue(job.request, jobs, gone)
             for record, outcome in skipped:
                 self._store.put_unindexed(record, title=outcome.title, kind=outcome.kind)
             self._store.jobs.add_done(job.request, [(record, outcome) for record, outcome in skipped])
-        self._show(job.request, jobs, [outcome for _, outcome in skipped])
+        self._show(job.request, jobs, gone, [outcome for _, outcome in skipped])
         return parsed
 
     def unchanged(self, job: Job) -> None:
@@ -98,16 +101,18 @@ class Containers:
                 done.append((record, outcome))
             else:
                 jobs.append(NewJob("ingest", document_id(path), path, record.size if record is not None else 0))
+        if not jobs and not done:
+            return
         with self._store.atomic():
             self._queue(job.request, jobs, [])
             self._store.jobs.add_done(job.request, done)
-        self._show(job.request, jobs, [outcome for _, outcome in done])
+        self._show(job.request, jobs, [], [outcome for _, outcome in done])
 
     def closed(self, job: Job) -> None:
         """Nothing can be read out of the container any more: what it held goes."""
         if kind_of(job.path) in CONTAINER_KINDS and (gone := self._below(job.path)):
             self._queue(job.request, [], gone)
-            self._show(job.request, [], [])
+            self._show(job.request, [], gone, [])
 
     def holds(self, job: Job) -> bool:
         """Whether a member that was to be removed has been found in its container since."""
@@ -155,8 +160,8 @@ class Containers:
     def _known_of(self, path: str) -> set[str]:
         if self._known is None:
             self._known = defaultdict(set)
-            queued = [waiting for waiting, _ in self._store.jobs.waiting_files() if is_member(waiting)]
-            for known in (*self._store.documents.member_paths(), *queued):
+            self._shown.update(path for path, _ in self._store.jobs.waiting_files() if is_member(path))
+            for known in (*self._store.documents.member_paths(), *self._shown):
                 self._known[outermost(known)].add(known)
         return self._known[outermost(path)]
 
@@ -171,13 +176,14 @@ class Containers:
         self._store.jobs.add(request, [*jobs, *removals])
         self._store.jobs.overrule(request, [*jobs, *removals])
 
-    def _show(self, request: int, jobs: list[NewJob], done: list[DocumentOutcome]) -> None:
+    def _show(self, request: int, jobs: list[NewJob], gone: list[str], done: list[DocumentOutcome]) -> None:
+        """Count these files; one that was queued before (its container is read twice) is counted already."""
         for one in jobs:
             self._reporter.estimate.expect(one.path, one.size)
         if request in self._requests:
-            self._reporter.files_total = (
-                self._reporter.files_done + len(done) + self._store.jobs.left(sorted(self._requests))[0]
-            )
+            new = {*(one.path for one in jobs), *gone, *(one.path for one in done)} - self._shown
+            self._shown |= new
+            self._reporter.files_total += len(new)
             for outcome in done:
                 self._reporter.finished(outcome)
 
