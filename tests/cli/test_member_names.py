@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from click.testing import CliRunner
 from support.containers import put, zip_of
+from support.ingesting import SETTINGS, Library
 
 from ragterm.cli.ask import place_name
-from ragterm.cli.main import main
+from ragterm.engine.ingest import ingest
 
 
 def test_citations_name_the_file_that_holds_the_document() -> None:
@@ -14,20 +14,14 @@ def test_citations_name_the_file_that_holds_the_document() -> None:
     assert place_name("/d/report.pdf", None) == "[report.pdf]"
 
 
-def test_members_are_shown_and_removed_by_path(tmp_path, monkeypatch) -> None:
-    from support.ingesting import SETTINGS, Library
-
-    from ragterm.engine.ingest import ingest
-
+def test_members_are_listed_and_shown_by_path(tmp_path, ragterm) -> None:
     archive = put(tmp_path / "docs" / "a.zip", zip_of({"x/one.md": "# One\n\nApples.", "pic.png": b"x"}))
     library = Library(tmp_path / "home" / "collections" / "notes")
     ingest([archive], library.rooms(), SETTINGS)
     library.close()
-    run = lambda *arguments: CliRunner().invoke(
-        main, ["--home", str(tmp_path / "home"), "documents", *arguments, "-c", "notes"]
-    )  # noqa: E731
-    listed = run("list").output
+    documents = ("--home", tmp_path / "home", "documents")
+    listed = ragterm(*documents, "list", "-c", "notes").out
     assert f"{archive}!/x/one.md" in listed and "unsupported kind of file (.png)" in listed
-    shown = run("show", f"{archive}!/x/one.md").output
+    shown = ragterm(*documents, "show", f"{archive}!/x/one.md", "-c", "notes").out
     assert "Apples." in shown and f"lies in      {archive} (the file on disk)" in shown
-    assert "x/one.md" in run("show", str(archive), "--text").output
+    assert "x/one.md" in ragterm(*documents, "show", archive, "--text", "-c", "notes").out
