@@ -273,6 +273,15 @@ def test_a_zip_that_breaks_off_gives_what_is_there(tmp_path: Path) -> None:
     assert any("the archive is damaged" in warning for warning in opened.parsed.warnings)
 
 
+def test_what_is_packed_inside_a_broken_zip_is_not_taken_for_its_own(tmp_path: Path) -> None:
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:
+        archive.writestr("inner.zip", zip_of({"deep.md": "x"}))
+        archive.writestr("one.md", "x")
+    opened = Opened(tmp_path, "a.zip", target.getvalue()[:-40])
+    assert set(opened.contents()) == {"inner.zip", "one.md"}
+
+
 def test_a_zip_written_as_a_stream_that_breaks_off(tmp_path: Path) -> None:
     class Unseekable(io.RawIOBase):
         def __init__(self) -> None:

@@ -246,8 +246,6 @@ def _file_name(part: _Message) -> str:
         name = str(part.get_filename() or "")
     except Exception:  # noqa: BLE001 - a parameter that the standard library cannot read
         return ""
-    if "=?" in name:  # RFC 2047 within a parameter: forbidden there, and what most programs do
-        name = _decoded_words(name)
     if any("\ud800" <= c <= "\udfff" for c in name):
         name, _, _ = decode(_raw(name))
     return one_line(name).replace("/", "_").replace("\\", "_")
