@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from ragterm.engine.types.documents import ParsedDocument
 
 _LISTED = 500
+_LOCAL = b"PK\x03\x04"
 _ENCRYPTED = "encrypted: unpack it with its password, and ingest the folder"
 _COMPRESSED = ((b"\x1f\x8b", "gzip"), (b"BZh", "bzip2"), (b"\xfd7zXZ\x00", "xz"))
 _FOREIGN = ((b"Rar!", "RAR"), (b"7z\xbc\xaf\x27\x1c", "7-Zip"), (b"(\xb5/\xfd", "Zstandard"))
@@ -39,7 +40,7 @@ def parse_archive(data: bytes, path: Path, staging: Staging | None) -> ParsedDoc
     """Raises ParseError for what is no archive, is encrypted as a whole, holds nothing, or is a decompression bomb."""
     unpacking = Unpacking(path, staging, len(data))
     compressed = next((name for mark, name in _COMPRESSED if data.startswith(mark)), "")
-    if data.startswith((b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")) or (
+    if data.startswith((_LOCAL, b"PK\x05\x06", b"PK\x07\x08")) or (
         not compressed and not _is_tar(data[:512]) and zipfile.is_zipfile(io.BytesIO(data))
     ):
         parser = "zip"
@@ -93,6 +94,9 @@ def _no_archive(data: bytes) -> ParseError:
 def _unzip(data: bytes, unpacking: Unpacking) -> None:
     try:
         archive = zipfile.ZipFile(io.BytesIO(data))
+        if data.startswith(_LOCAL) and min((one.header_offset for one in archive.infolist()), default=0):
+            # The directory at the end is that of an archive inside this one, whose own is lost.
+            raise zipfile.BadZipFile("its directory is missing")
     except (*DAMAGED, NotImplementedError, ValueError, OSError) as error:
         from ragterm.engine.documents.zip_salvage import salvage
 
