@@ -2,7 +2,7 @@
 
 Python's own readers do it (`zipfile`, `tarfile`, `gzip`, `bz2`, `lzma`); nothing is ever extracted by them: members are read as
 streams, through `unpacking`. The kind of archive is taken from its bytes, not from its name. An archive's own text is a listing for
-the reader of the ledger; it is not cut into chunks (`ingest.feed`), because a list of file names answers no question and would
+the reader of the ledger; it is not cut into chunks (`chunking.registry`), because a list of file names answers no question and would
 stand before the files that do.
 """
 

@@ -196,10 +196,8 @@ class EmbeddingFeed:
             metadata=parsed.metadata,
             warnings=parsed.warnings,
         )
-        # The listing of an archive is for the ledger: as a passage it would stand before the files that it lists.
-        listing = parsed.kind == "archive"
-        chunks = () if listing else chunk_document(document, build.id, ChunkingTools.of(embedder), build.chunking)
-        if not chunks and not listing:
+        chunks = chunk_document(document, build.id, ChunkingTools.of(embedder), build.chunking)
+        if not chunks and parsed.kind != "archive":
             hint = (
                 "a scan needs text recognition (OCR) first"
                 if parsed.kind == "pdf"
