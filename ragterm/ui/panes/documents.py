@@ -27,7 +27,7 @@ from ragterm.ui.safe_text import line
 from ragterm.ui.widgets.document_card import card
 from ragterm.ui.widgets.ledger import IngestLedger
 from ragterm.ui.widgets.row_table import Cells, Column, RowTable
-from ragterm.ui.wording import counted, title_of
+from ragterm.ui.wording import counted, document_name, title_of
 
 if TYPE_CHECKING:
     from ragterm.engine.types.documents import Document, DocumentRow
@@ -303,7 +303,7 @@ class DocumentsPane(DocumentCommands, Pane):
         elif row.state == "duplicate" and row.duplicate_of:
             self.post_message(messages.SourceRequested(document_id=row.duplicate_of))
         else:
-            title = title_of(row) + (" could not be read" if row.state == "failed" else " was skipped")
+            title = document_name(row.path) + (" could not be read" if row.state == "failed" else " was skipped")
             where = f"{row.path}\n\nstage: {row.stage}\n" if row.stage else f"{row.path}\n\n"
             self.post_message(messages.ErrorArose(RagtermError(title, where + row.error, row.hint)))
 
