@@ -87,7 +87,7 @@ def test_hidden_files_tools_and_unsupported_kinds_are_left_out_as_in_a_folder(tm
     assert opened.reasons() == {
         "a.md": "",
         "film.mp4": "unsupported kind of file (.mp4)",
-        "mail.msg": "unsupported kind of file (.msg): Outlook's own format; save the message as .eml",
+        "mail.msg": "unsupported kind of file (.msg): save it as .eml",
         "noending": "unsupported kind of file (no ending)",
         "dump.json": "data file of 293 KB, over the limit of 256 KB for data",
     }

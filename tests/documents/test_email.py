@@ -106,7 +106,7 @@ def test_attachments_become_members(tmp_path: Path) -> None:
     assert files == {"report.txt": b"Pears.", "sub_dir_x.md": b"# X"}
     assert {one.name: one.skipped for one in parsed.members if one.skipped} == {
         "logo.png": "unsupported kind of file (.png)",
-        "smime.p7s": "unsupported kind of file (.p7s): a signature without text of its own",
+        "smime.p7s": "unsupported kind of file (.p7s): a signature, without text of its own",
     }
     assert "Attachments: report.txt, sub_dir_x.md, logo.png, smime.p7s" in parsed.text
 

@@ -65,7 +65,8 @@ for _one in FORMATS:
 _UNPACK = "unpack it, or pack it as .zip"
 ADVICE: dict[str, str] = {
     ".doc": "save it as .docx", ".dot": "save it as .docx", ".ppt": "save it as .pptx", ".pps": "save it as .pptx",
-    ".msg": "save it as .eml", ".p7s": "a signature, without text of its own", ".pages": "export it as .docx or PDF", ".numbers": "export it as .xlsx",
+    ".msg": "save it as .eml", ".p7s": "a signature, without text of its own", ".pages": "export it as .docx or PDF",
+    ".numbers": "export it as .xlsx",
     ".key": "export it as .pptx or PDF",
     ".wpd": "save it as .docx", ".wps": "save it as .docx", ".sxw": "save it as .odt", ".mobi": "convert it to EPUB",
     ".azw": "convert it to EPUB", ".azw3": "convert it to EPUB", ".fb2": "convert it to EPUB", ".djvu": "convert it to PDF",
