@@ -19,6 +19,7 @@ from support.ingesting import SETTINGS, Library, write
 from ragterm.engine.documents import unpacking
 from ragterm.engine.documents.sources import document_id
 from ragterm.engine.ingest import audit, containers, ingest, reingest, remove_documents, resume, unfinished
+from ragterm.engine.store import NewJob, Owner
 from ragterm.engine.types.control import Control
 from ragterm.engine.types.errors import NotFoundError
 from ragterm.engine.types.ingesting import IngestProgress, IngestReport
@@ -310,6 +311,21 @@ def test_staging_that_is_gone_is_made_again(library, docs):
     report = ingest([docs], library.rooms(), SETTINGS)
     assert len(outcomes(report, docs)) == 33 and not report.counts["failed"]
     assert len(paths(library, docs)) == 33
+    sound(library)
+
+
+def test_members_wait_for_a_container_that_is_to_be_read_again(library, docs):
+    """As after a kill between the opening of a container and its commit, with the container changed since."""
+    files = {f"{n}.md": f"# N\n\nNumber {n}." for n in range(12)}
+    archive = put(docs / "a.zip", zip_of(files))
+    names = [str(archive), *(f"{archive}!/{name}" for name in files)]
+    jobs = [NewJob("ingest", document_id(name), name) for name in names]
+    library.store.jobs.open_request(Owner(2**22 + 4242, "1"), jobs)
+    put(archive, zip_of({**files, "0.md": "# N\n\nSloes."}))
+    report = ingest([docs], library.rooms(), SETTINGS)
+    assert counts(report) == {"added": 13} and len(outcomes(report, docs)) == 13
+    assert set(paths(library, docs).values()) == {"indexed"} and found_by(library, "sloes", docs) == ["a.zip!/0.md"]
+    assert library.parsed.count("a.zip") == 1
     sound(library)
 
 

@@ -17,6 +17,7 @@ import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from secrets import token_hex
 from typing import BinaryIO
 
 from ragterm.engine.documents.member_names import harmless, numbered
@@ -129,7 +130,8 @@ class Unpacking:
     def _take(self, path: str, source: Callable[[], BinaryIO]) -> tuple[int, str]:
         """(bytes, why it was not taken)."""
         target = self._folder / staged_name(path) if self._folder is not None else None
-        part = target.with_suffix(".part") if target is not None else None
+        # Two workers may unpack one container at once, each for another reason: neither writes into the other's file.
+        part = target.with_suffix(f".{token_hex(4)}") if target is not None else None
         size, reason = 0, ""
         try:
             with _opened(source) as stream, _writing(part) as out:

@@ -61,6 +61,12 @@ class Containers:
         self._known: defaultdict[str, set[str]] | None = None
         self._under_way: dict[str, Future[ParsedDocument]] = {}
 
+    def begin(self) -> None:
+        """Members that were queued before a kill, and whose container is to be read again, wait for it: it names them anew, and one
+        document must not be in work twice."""
+        waiting = {path for path, _ in self._store.jobs.waiting_files()}
+        self._store.jobs.forget([path for path in waiting if not waiting.isdisjoint(containers_of(path))])
+
     def submit(self, path: str, parsers: Parsers) -> Future[ParsedDocument]:
         return parsers.submit(Path(path), self._places.staging(path, self._max_file_mb))
 

@@ -98,6 +98,7 @@ class Conductor:
         # Before anything is written: an index that is ahead of the store must not be overtaken unnoticed.
         self._indexes.catch_up()
         self._store.jobs.recover()
+        self._containers.begin()
         for path, size in self._store.jobs.waiting_files():
             self._reporter.estimate.expect(path, size)
         try:

@@ -119,6 +119,15 @@ class JobQueue:
                 [(j.document_id, request, j.operation) for j in jobs],
             )
 
+    def forget(self, paths: Iterable[str]) -> None:
+        """Drop the waiting ingest jobs of these files, whichever open request they are of."""
+        with self._database.atomic() as connection:
+            connection.executemany(
+                "DELETE FROM jobs WHERE path = ? AND operation = 'ingest' AND state = 'waiting' "
+                "AND request IN (SELECT id FROM requests WHERE state = 'open')",
+                [(path_in(path),) for path in paths],
+            )
+
     def left_over(self) -> list[NewJob]:
         """Ingest jobs that wait for someone to resume them: of stopped requests and of dead owners."""
         with self._database.reading() as connection:
