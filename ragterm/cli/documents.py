@@ -13,6 +13,7 @@ from ragterm.engine.engine import Engine
 from ragterm.engine.types.display import displayable, one_line
 from ragterm.engine.types.documents import DocumentRow
 from ragterm.engine.types.errors import NotFoundError
+from ragterm.engine.types.members import is_member, outermost
 
 _collection = click.option("-c", "--collection", default="default", show_default=True, metavar="NAME")
 
@@ -72,6 +73,8 @@ def show(options: Globals, document: str, collection: str, text_only: bool) -> N
         value = getattr(row, name)
         if value not in (None, ""):
             say(f"{name:<12} {one_line(str(value))}")
+    if is_member(row.path):
+        say(f"{'lies in':<12} {one_line(outermost(row.path))} (the file on disk)")
     for warning in row.warnings:
         say(f"{'warning':<12} {one_line(warning)}")
     for chunk in chunks:

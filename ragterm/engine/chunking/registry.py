@@ -54,7 +54,10 @@ DESCRIPTIONS: dict[str, str] = {
 
 
 def chunk_document(document: Document, build_id: str, tools: ChunkingTools, settings: ChunkingSettings) -> list[Chunk]:
-    """The chunks of a document by the strategy that the settings and its kind ask for."""
+    """The chunks of a document by the strategy that the settings and its kind ask for. An archive has none: as a passage its listing
+    would stand before the files that it lists."""
+    if document.kind == "archive":
+        return []
     return chunk_with(strategy_for(document, settings), document, build_id, tools, settings)
 
 

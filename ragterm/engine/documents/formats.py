@@ -2,7 +2,7 @@
 
 One row a format. A parser is named, not imported: its libraries are loaded when its first file arrives. One that `takes` "text" is
 handed canonical text, decoded already, and yields it as it is (or, of delimited files, as a table); one that takes "bytes" is
-handed the file.
+handed the file; one that takes a "container" is told besides where its members go.
 """
 
 from __future__ import annotations
@@ -10,22 +10,23 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any, Literal, cast
+from typing import Literal, cast
 
 from ragterm.engine.documents.languages import CODE_ENDINGS, DATA_ENDINGS
 from ragterm.engine.types.documents import DocumentKind, ParsedDocument
+from ragterm.engine.types.members import ARCHIVE_ENDINGS, EMAIL_ENDINGS
 
-Parser = Callable[[Any, Any], ParsedDocument]
+Parser = Callable[..., ParsedDocument]
 
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """`parser` is `module:function` of this room, called with (text or bytes, path)."""
+    """`parser` is `module:function` of this room, called with (text or bytes, path), of a container with (bytes, path, staging)."""
 
     kind: DocumentKind
     endings: tuple[str, ...]
     parser: str
-    takes: Literal["text", "bytes"]
+    takes: Literal["text", "bytes", "container"]
 
     def load(self) -> Parser:
         """Import the parser. Raises ImportError where a library that it needs is not installed."""
@@ -44,6 +45,8 @@ FORMATS: tuple[Format, ...] = (
     Format("code", tuple(CODE_ENDINGS), "code:parse_code", "text"),
     Format("pdf", (".pdf",), "pdf:parse_pdf", "bytes"),
     Format("html", (".html", ".htm", ".xhtml"), "html:parse_html", "bytes"),
+    Format("email", EMAIL_ENDINGS, "mail:parse_email", "container"),
+    Format("archive", ARCHIVE_ENDINGS, "archives:parse_archive", "container"),
     Format("docx", (".docx", ".docm", ".dotx"), "docx:parse_docx", "bytes"),
     Format("pptx", (".pptx", ".pptm", ".ppsx", ".ppsm", ".potx"), "slides:parse_slides", "bytes"),
     Format("xlsx", (".xlsx", ".xlsm", ".xltx", ".xlsb", ".xls", ".ods", ".ots"), "sheets:parse_sheets", "bytes"),
@@ -59,12 +62,16 @@ for _one in FORMATS:
     for _ending in _one.endings:
         BY_ENDING[_ending] = _one.kind
 
+_UNPACK = "unpack it, or pack it as .zip"
 ADVICE: dict[str, str] = {
     ".doc": "save it as .docx", ".dot": "save it as .docx", ".ppt": "save it as .pptx", ".pps": "save it as .pptx",
-    ".msg": "save it as .eml", ".pages": "export it as .docx or PDF", ".numbers": "export it as .xlsx",
+    ".msg": "save it as .eml", ".p7s": "a signature, without text of its own", ".pages": "export it as .docx or PDF",
+    ".numbers": "export it as .xlsx",
     ".key": "export it as .pptx or PDF",
     ".wpd": "save it as .docx", ".wps": "save it as .docx", ".sxw": "save it as .odt", ".mobi": "convert it to EPUB",
     ".azw": "convert it to EPUB", ".azw3": "convert it to EPUB", ".fb2": "convert it to EPUB", ".djvu": "convert it to PDF",
+    ".p7m": "save the message as .eml from the program that can open it", ".rar": _UNPACK, ".7z": _UNPACK, ".zst": _UNPACK,
+    ".lz": _UNPACK, ".cab": _UNPACK,
     ".xps": "convert it to PDF", ".mdb": "export its tables as .csv", ".accdb": "export its tables as .csv",
 }  # fmt: skip
 """What to do with endings that nothing here reads, where there is something to do."""

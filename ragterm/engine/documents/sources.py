@@ -27,6 +27,7 @@ from ragterm.engine.types.control import Control
 from ragterm.engine.types.documents import DocumentKind
 from ragterm.engine.types.errors import NotFoundError
 from ragterm.engine.types.ingesting import Survey
+from ragterm.engine.types.members import is_member
 
 DATA_LIMIT = 256 * 1024
 """Bytes up to which a data file (JSON, YAML, CSV, ...) is read as text: settings and small tables, not dumps."""
@@ -189,16 +190,14 @@ class _Walk:
         if not named and (why := unwanted_by_name(path)):
             self.skip(path, why)
         elif kind is None:
-            ending = printable(os.path.splitext(path)[1].lower())
-            self.unsupported[ending] += 1
-            advice = f": {ADVICE[ending]}" if ending in ADVICE else ""
-            self.skip(path, f"unsupported kind of file ({ending or 'no ending'}){advice}")
+            self.unsupported[printable(os.path.splitext(path)[1].lower())] += 1
+            self.skip(path, unsupported(path))
         elif printable(path) != path:
             self.skip(path, "its name is not valid text; rename it")
-        elif status.st_size > self.limit:
-            self.skip(path, f"{_size(status.st_size)}, over the limit of {_size(self.limit)} (ingest.max_file_mb)")
-        elif status.st_size > DATA_LIMIT and os.path.splitext(path)[1].lower() in DATA_ENDINGS:
-            self.skip(path, f"data file of {_size(status.st_size)}, over the limit of {_size(DATA_LIMIT)} for data")
+        elif is_member(path):
+            self.skip(path, "its path reads as if it lay inside an archive; rename the folder that ends in '!'")
+        elif reason := too_large(path, status.st_size, self.limit):
+            self.skip(path, reason)
         else:
             self.files.add(path)
             self.kinds[kind] += 1
@@ -206,6 +205,22 @@ class _Walk:
 
     def skip(self, path: str, reason: str) -> None:
         self.skipped.append((printable(path), reason))
+
+
+def unsupported(path: str) -> str:
+    """Why a file whose kind is None is not read, and where there is one the way out."""
+    ending = printable(os.path.splitext(path)[1].lower())
+    advice = f": {ADVICE[ending]}" if ending in ADVICE else ""
+    return f"unsupported kind of file ({ending or 'no ending'}){advice}"
+
+
+def too_large(path: str, size: int, limit: int) -> str:
+    """Why a file of so many bytes is not read, "" when it is. `limit` is in bytes."""
+    if size > limit:
+        return f"{size_text(size)}, over the limit of {size_text(limit)} (ingest.max_file_mb)"
+    if size > DATA_LIMIT and os.path.splitext(path)[1].lower() in DATA_ENDINGS:
+        return f"data file of {size_text(size)}, over the limit of {size_text(DATA_LIMIT)} for data"
+    return ""
 
 
 def printable(path: str) -> str:
@@ -233,5 +248,5 @@ def _left_out(counts: Counter[str], root: str) -> str:
     return f"{total} {'file or folder' if total == 1 else 'files and folders'} left out: {', '.join(said)}"
 
 
-def _size(count: int) -> str:
+def size_text(count: int) -> str:
     return f"{count / 1024**2:.0f} MB" if count >= 1024**2 else f"{count / 1024:.0f} KB"

@@ -35,7 +35,7 @@ _ORPHANS = {
         "SELECT d.id FROM documents d WHERE d.chunks != (SELECT count(*) FROM chunks c JOIN builds b ON b.number = c.build "
         "WHERE c.document_id = d.id AND b.live = 1)"
     ),
-    "indexed documents without chunks": "SELECT id FROM documents WHERE state = 'indexed' AND chunks = 0",
+    "indexed documents without chunks": "SELECT id FROM documents WHERE state = 'indexed' AND chunks = 0 AND kind != 'archive'",
     "indexed documents without their text": (
         "SELECT d.id FROM documents d LEFT JOIN versions v ON v.document_id = d.id AND v.content_hash = d.content_hash "
         "WHERE d.state = 'indexed' AND v.document_id IS NULL"

@@ -51,6 +51,7 @@ class Work:
     before: bool = False
     rereads: int = 0
     tries: int = 0
+    unpackings: int = 0
     document: Document | None = None
     packed: PackedVersion | None = None
     signature: Signature | None = None
@@ -198,7 +199,7 @@ class EmbeddingFeed:
             warnings=parsed.warnings,
         )
         chunks = chunk_document(document, build.id, ChunkingTools.of(embedder), build.chunking)
-        if not chunks:
+        if not chunks and parsed.kind != "archive":
             hint = (
                 "a scan needs text recognition (OCR) first"
                 if parsed.kind == "pdf"

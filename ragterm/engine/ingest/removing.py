@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from pathlib import Path
 
+from ragterm.engine.documents.places import exists
+from ragterm.engine.documents.sources import document_id
 from ragterm.engine.ingest.rooms import IngestRooms, catch_up
 from ragterm.engine.ingest.run import OnProgress, ingest
 from ragterm.engine.store import CollectionStore, IndexerLock, Owner
 from ragterm.engine.types.ingesting import Removal
+from ragterm.engine.types.members import containers_of
 from ragterm.engine.types.settings import Settings
 
 
@@ -21,15 +23,15 @@ def remove(
     *,
     keep: bool = True,
 ) -> Removal:
-    """Remove documents from the collection (never from disk), then ask store and indexes what is left of them. Duplicates of a
-    removed original take its place. With `keep` they can be put back until the next start; a collection that follows its folders
-    leaves their files alone from now on."""
+    """Remove documents from the collection (never from disk), containers with their members, then ask store and indexes what is left
+    of them. Duplicates of a removed original take its place. With `keep` they can be put back until the next start; a collection
+    that follows its folders leaves their files alone from now on."""
     store = rooms.store
-    there = [one for one in dict.fromkeys(document_ids) if store.documents.record(one) is not None]
+    there = [one for one in _with_members(document_ids, store) if store.documents.record(one) is not None]
     keys = _keys_of(store, there)
     store.remove_documents(there, aside=Owner.this_process() if keep else None)
     store.roots.leave_out(there)
-    heirs = [one.path for one in store.documents.widowed() if Path(one.path).exists()]
+    heirs = [one.path for one in store.documents.widowed() if exists(one.path)]
     if heirs:
         ingest(heirs, rooms, settings, on_progress, remember=False)
     elif there:
@@ -64,6 +66,13 @@ def restore(rooms: IngestRooms, document_ids: Sequence[str] | None = None) -> li
     if back:
         _follow(rooms)
     return back
+
+
+def _with_members(document_ids: Sequence[str], store: CollectionStore) -> list[str]:
+    """These documents, and what lies in those of them that are containers."""
+    paths = {record.path for id_ in document_ids if (record := store.documents.record(id_)) is not None}
+    below = [path for path in store.documents.member_paths() if not paths.isdisjoint(containers_of(path))]
+    return list(dict.fromkeys([*document_ids, *map(document_id, below)]))
 
 
 def _follow(rooms: IngestRooms) -> None:

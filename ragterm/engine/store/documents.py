@@ -24,6 +24,7 @@ from ragterm.engine.store.values import (
 )
 from ragterm.engine.types.documents import Chunk, Document, DocumentRow, DocumentState
 from ragterm.engine.types.errors import NotFoundError
+from ragterm.engine.types.members import SEPARATOR, is_member
 
 if TYPE_CHECKING:
     from ragterm.engine.types.protocols import FloatArray
@@ -145,6 +146,12 @@ class DocumentTable:
         """The ledger's file records by document id: what a new survey is compared with."""
         with self._database.reading() as connection:
             return {row[0]: _record(row) for row in connection.execute(f"SELECT {_RECORD} FROM documents")}
+
+    def member_paths(self) -> list[str]:
+        """The paths of the documents that lie in containers."""
+        with self._database.reading() as connection:
+            rows = connection.execute("SELECT path FROM documents WHERE instr(path, ?)", (SEPARATOR,)).fetchall()
+        return [path for (value,) in rows if is_member(path := path_out(value))]
 
     def indexed_with_hash(self, content_hash: str) -> FileRecord | None:
         """The indexed document of this content."""

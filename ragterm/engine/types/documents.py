@@ -34,8 +34,19 @@ class Block:
 
 
 @dataclass(frozen=True, slots=True)
+class Member:
+    """A file inside another one. `name` is its path in there, made harmless; `skipped` says why it is not read, and is "" for one
+    whose bytes were unpacked."""
+
+    name: str
+    size: int
+    skipped: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class ParsedDocument:
-    """What a parser yields for one source: canonical text plus structure. Crosses process borders."""
+    """What a parser yields for one source: canonical text plus structure. Crosses process borders. `members` are the documents
+    that it holds, for an e-mail or an archive."""
 
     text: str
     blocks: tuple[Block, ...]
@@ -45,6 +56,7 @@ class ParsedDocument:
     pages: int | None = None
     metadata: dict[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    members: tuple[Member, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ the ledger of the ingest. An empty collection teaches how to fill it.
 from __future__ import annotations
 
 import time
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import events, on
@@ -27,7 +27,7 @@ from ragterm.ui.safe_text import line
 from ragterm.ui.widgets.document_card import card
 from ragterm.ui.widgets.ledger import IngestLedger
 from ragterm.ui.widgets.row_table import Cells, Column, RowTable
-from ragterm.ui.wording import counted
+from ragterm.ui.wording import counted, document_name, title_of
 
 if TYPE_CHECKING:
     from ragterm.engine.types.documents import Document, DocumentRow
@@ -54,7 +54,7 @@ REFRESH_SECONDS = 3.0
 def cells_of(row: DocumentRow) -> Cells:
     return {
         "state": STATES.get(row.state, (row.state, "")),
-        "title": (row.title or PurePath(row.path).name, ""),
+        "title": (title_of(row), ""),
         "kind": (row.kind, "muted"),
         "pages": (str(row.pages) if row.pages else "", "muted"),
         "chunks": (f"{row.chunks:,}" if row.chunks else "", ""),
@@ -302,7 +302,7 @@ class DocumentsPane(DocumentCommands, Pane):
         elif row.state == "duplicate" and row.duplicate_of:
             self.post_message(messages.SourceRequested(document_id=row.duplicate_of))
         else:
-            title = PurePath(row.path).name + (" could not be read" if row.state == "failed" else " was skipped")
+            title = document_name(row.path) + (" could not be read" if row.state == "failed" else " was skipped")
             where = f"{row.path}\n\nstage: {row.stage}\n" if row.stage else f"{row.path}\n\n"
             self.post_message(messages.ErrorArose(RagtermError(title, where + row.error, row.hint)))
 
