@@ -85,6 +85,19 @@ def parse_markdown(text: str, path: Path) -> ParsedDocument:
     return ParsedDocument(text, tuple(blocks), one_line(title), "markdown", "markdown-it-py", metadata=metadata)
 
 
+def heading_words(source: str) -> str:
+    """The words of a heading block without its markup, in one line."""
+    from markdown_it import MarkdownIt
+
+    source = source.strip()
+    if source.startswith("#"):
+        source = source.strip("#").strip()
+    elif "\n" in source:  # underlined
+        source = source.rpartition("\n")[0]
+    parsed = MarkdownIt("commonmark").enable("strikethrough").parseInline(source)
+    return one_line(_plain(parsed[0])) if parsed else ""
+
+
 def front_matter(text: str) -> tuple[dict[str, str], int]:
     """What the head of a file says of itself, and where the head ends (0: there is none)."""
     found = _FRONT_MATTER.match(text)
