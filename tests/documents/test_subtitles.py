@@ -134,8 +134,9 @@ def test_cues_with_broken_times_are_counted_and_left_out() -> None:
     "text", ["just words\n", "1\n00:00:01,000 --> 00:00:02,000\n<i></i>\n", "[Events]\nDialogue: x\n"]
 )
 def test_a_file_without_cues_is_refused(text: str) -> None:
-    with pytest.raises(ParseError, match="subtitle|words|shown"):
+    with pytest.raises(ParseError) as caught:
         parse(text, "x.srt")
+    assert caught.value.title == "No text"
 
 
 @pytest.mark.parametrize("form", ["srt", "vtt", "ass"])
@@ -175,8 +176,10 @@ def test_real_files(data: Path, check_invariants: Check) -> None:
 @settings(deadline=None, max_examples=100)
 @given(
     st.lists(
-        st.sampled_from(["00:01.000 --> 00:02.000", "0:0:1,5-->0:0:2,5", "1", "NOTE", "STYLE", "WEBVTT", "", "words.", "A: b", "<v X>hi", "{\\p1}",
-                         "-->", "<", "[Events]", "Dialogue: 0,0:00:01.00,0:00:02.00,,,,,,,t", "Format: Start, End, Text", "\u2028"]),
+        st.sampled_from([
+            "00:01.000 --> 00:02.000", "0:0:1,5-->0:0:2,5", "1", "NOTE", "STYLE", "WEBVTT", "", "words.", "A: b", "<v X>hi", "{\\p1}",
+            "-->", "<", "[Events]", "Dialogue: 0,0:00:01.00,0:00:02.00,,,,,,,t", "Format: Start, End, Text", "\u2028",
+        ]),
         max_size=30,
     ),
     st.sampled_from(["x.srt", "x.vtt", "x.ass"]),

@@ -103,7 +103,7 @@ class _Reader:
         """The title, the author and revision below it, attributes."""
         at = 0
         while at < len(self.lines) and (
-            not self.lines[at].strip() or self.lines[at].startswith("//") or _ENTRY.match(self.lines[at])
+            not self.lines[at].strip() or _is_comment(self.lines[at]) or _ENTRY.match(self.lines[at])
         ):
             self._entry(self.lines[at])
             at += 1
@@ -113,7 +113,7 @@ class _Reader:
         at += 1
         plain = 0
         while at < len(self.lines) and (line := self.lines[at]).strip():
-            if self._entry(line) or line.startswith("//"):
+            if self._entry(line) or _is_comment(line):
                 pass
             elif plain == 0 and _AUTHOR.match(line):
                 self.inline.attributes.setdefault("author", re.sub(r"\s*<[^<>]*>", "", line).replace(";", ","))
@@ -148,7 +148,7 @@ class _Reader:
             return at + 1
         if found:
             self._macro(found)
-        elif (line.startswith("//") and not line.startswith("////")) or self._entry(line) or _ANCHOR.match(line):
+        elif _is_comment(line) or self._entry(line) or _ANCHOR.match(line):
             pass
         elif end := self._enclosed(at, line):
             return end
@@ -301,7 +301,8 @@ class _Reader:
         item = _ITEM.match(first)
         term = None if item else _TERM.match(first)
         end = at + 1
-        while end < len(self.lines) and (line := self.lines[end]).strip() and not self._begins(line):
+        listed = bool(item or term or self._list)
+        while end < len(self.lines) and (line := self.lines[end]).strip() and not self._begins(line, listed):
             end += 1
         lines = self.lines[at:end]
         if item:
@@ -322,13 +323,13 @@ class _Reader:
             self._paragraph(lines, style)
         return end
 
-    def _begins(self, line: str) -> bool:
+    def _begins(self, line: str, listed: bool) -> bool:
         """Whether a line inside a paragraph begins something else."""
         if line[0] not in " \t*-.0123456789<[=#|,!:_+/`'" and "::" not in line and not line[:2].endswith("."):
             return False
         return bool(
             _ITEM.match(line) or _DELIMITER.match(line) or _TABLE.match(line) or _ATTRIBUTES.match(line) or _MACRO.match(line)
-            or line.rstrip() == "+" or line.startswith("//") or (self._list and _TERM.match(line))
+            or line.rstrip() == "+" or line.startswith("//") or (listed and _TERM.match(line))
         )  # fmt: skip
 
     def _item(self, found: re.Match[str], rest: list[str]) -> None:
@@ -377,6 +378,10 @@ class _Reader:
         elif before:
             text = f"{before}:{chr(10) if kind == 'list' else ' '}{text}"
         self.builder.add(kind, text)
+
+
+def _is_comment(line: str) -> bool:
+    return line.startswith("//") and not line.startswith("////")
 
 
 _STYLES = frozenset({"source", "listing", "literal", "verse", "comment", "stem"})

@@ -313,7 +313,7 @@ class _Reader:
             return
         before, self._before = self._before, ""
         if self._lists:
-            depth = len(self._lists) - 1
+            depth = min(len(self._lists) - 1, 8)
             lines = [line.strip() for line in text.split("\n") if line.strip()]
             mark = f"{before} " if before else "  "
             self._lines.append(f"{'  ' * depth}{mark}{lines[0]}")

@@ -113,7 +113,7 @@ def words_of(macros: dict[str, str]) -> Callable[[str], str]:
 
 def _tidy(text: str) -> str:
     # Runs of white space first: looking for the line end behind each of their characters would take quadratic time.
-    text = _LINE_END.sub("\n", _WIDE.sub(" ", canonical_but_marks(text))).strip()
+    text = _LINE_END.sub("\n", _WIDE.sub(" ", canonical_but_marks(text).replace("\xa0", " "))).strip()
     return text.replace(" ,", ",")
 
 

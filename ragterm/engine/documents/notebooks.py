@@ -18,8 +18,8 @@ from typing import Any
 from ragterm.engine.documents.builder import DocumentBuilder
 from ragterm.engine.documents.clean import canonical
 from ragterm.engine.documents.encodings import decoded_text
-from ragterm.engine.documents.markdown import front_matter, heading_words, parse_markdown
 from ragterm.engine.documents.listings import fenced
+from ragterm.engine.documents.markdown import front_matter, heading_words, parse_markdown
 from ragterm.engine.types.documents import ParsedDocument
 from ragterm.engine.types.errors import ParseError
 

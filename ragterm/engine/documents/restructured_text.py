@@ -40,8 +40,6 @@ _SETTINGS = {
     "sectsubtitle_xform": False, "input_encoding": "unicode", "language_code": "en", "datestamp": None, "generator": None,
     "source_link": None, "root_prefix": "", "dump_settings": None, "record_dependencies": None,
 }  # fmt: skip
-_KEPT = {"title", "author", "authors", "date", "version", "tags", "keywords", "category", "description", "language", "lang", "status",
-         "organization", "slug", "summary"}  # fmt: skip
 _ABOUT = re.compile(r"^(?:\.\. )?[ ]*([a-z]{3,12}):[ ]+(\S.*)$", re.MULTILINE)
 
 
@@ -124,11 +122,13 @@ def _tree(text: str) -> Any:
 
 def _metadata(tree: Any, nodes: Any) -> dict[str, str]:
     """The fields at the head, `meta` directives, and the `.. date: 2024-01-01` lines of static site generators."""
+    from ragterm.engine.documents.rst_blocks import KEPT
+
     found: dict[str, str] = {}
 
     def keep(name: str, value: str) -> None:
         name = name.strip().lower()
-        if name in _KEPT and (value := " ".join(value.split())):
+        if name in KEPT and (value := " ".join(value.split())):
             found.setdefault({"authors": "author", "lang": "language"}.get(name, name), value[:500])
 
     for info in tree.findall(nodes.docinfo):

@@ -15,8 +15,13 @@ if TYPE_CHECKING:
 
 _SKIPPED = (
     nodes.comment, nodes.substitution_definition, nodes.target, nodes.system_message, nodes.raw, nodes.pending, nodes.transition,
-    nodes.decoration, nodes.docinfo, nodes.meta, nodes.generated,
+    nodes.decoration, nodes.meta, nodes.generated,
 )  # fmt: skip
+KEPT = frozenset({
+    "title", "author", "authors", "date", "version", "tags", "keywords", "category", "description", "language", "lang", "status",
+    "organization", "slug", "summary",
+})  # fmt: skip
+"""Fields at the head of a file that are metadata."""
 _LISTS = (nodes.bullet_list, nodes.enumerated_list, nodes.definition_list, nodes.field_list, nodes.option_list)
 _APART = (nodes.literal_block, nodes.doctest_block, nodes.table, nodes.figure)
 """What stays a block of its own within a list."""
@@ -50,6 +55,8 @@ class Walk:
             self.builder.add("heading", " ".join(inline(node).split()), level=min(max(self._level, 1), 6))
         elif isinstance(node, nodes.subtitle):
             self.builder.add("heading", " ".join(inline(node).split()), level=2)
+        elif isinstance(node, nodes.docinfo):
+            self._docinfo(node)
         elif isinstance(node, nodes.topic) and "contents" in node["classes"]:
             return
         elif isinstance(node, (nodes.literal_block, nodes.doctest_block)):
@@ -91,6 +98,15 @@ class Walk:
             self._add("paragraph", inline(node))
         else:
             self._children(node)
+
+    def _docinfo(self, node: Any) -> None:
+        """Fields at the head that are no metadata are still text."""
+        lines = [
+            f"- {inline(child.children[0])}: {' '.join(inline(child.children[-1]).split())}"
+            for child in node.children
+            if isinstance(child, nodes.field) and child.children[0].astext().strip().lower() not in KEPT
+        ]
+        self.builder.add("list", "\n".join(lines))
 
     def _children_but(self, node: Any, left_out: tuple[Any, ...]) -> None:
         for child in node.children:
@@ -160,7 +176,9 @@ class Walk:
                     below for child in item.children if isinstance(child, nodes.definition) for below in child.children
                 ]
             elif isinstance(item, (nodes.field, nodes.option_list_item)) and len(item.children) > 1:
-                mark = f"- {inline(item.children[0])}: "
+                name = item.children[0]
+                options = name.children if isinstance(name, nodes.option_group) else [name]
+                mark = f"- {', '.join(inline(option) for option in options)}: "
                 body = item.children[1].children
             yield from self._body_lines(body, indent, mark)
 
@@ -213,7 +231,7 @@ def _gather(node: Any, parts: list[str]) -> None:
             parts.append(f"{node.tagname.capitalize()}: ")
         for child in node.children:
             _gather(child, parts)
-        if isinstance(node, (nodes.Body, nodes.Part, nodes.title, nodes.term)):
+        if isinstance(node, (nodes.Body, nodes.Part, nodes.title, nodes.term)) and not isinstance(node, nodes.Inline):
             parts.append("\n")
 
 
