@@ -166,8 +166,9 @@ def test_a_file_beyond_the_limit_is_plain_text(monkeypatch: pytest.MonkeyPatch) 
 
 @pytest.mark.parametrize(
     "piece",
-    ["{", "}", "\\", "$", "$$", "\\[", "\\(", "\\begin{a}", "\\begin{itemize}\\item x ", "\\begin{tabular}{", "\\begin{verbatim}", "{\\a",
-     "\\a{", "\\section{", "\\footnote{x", "\\newcommand{\\a}{\\a\\a}\n", "\\def\\a{\\a}", "%", "\\verb|", "\\cite[", "&", "@a{b,c={"],
+    ["{", "}", "\\", "$", "$$", "\\[", "\\(", "\\begin{a}", "\\begin{itemize}\\item x ", "\\begin{tabular}{", "\\begin{verbatim}",
+     "{\\a", "\\a{", "\\section{", "\\footnote{x", "\\newcommand{\\a}{\\a\\a}\n", "\\def\\a{\\a}", "%",
+     "\\verb|", "\\cite[", "&", "@a{b,c={"],
 )  # fmt: skip
 @pytest.mark.parametrize("name", ["x.tex", "x.bib"])
 def test_thousands_of_open_ones_end(check_invariants: Check, piece: str, name: str) -> None:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from ragterm.engine.types.documents import BlockKind, ParsedDocument
 
-MAX_SOURCE = 4_000_000
+MAX_SOURCE = 2_000_000
 """Characters whose structure is looked for; a longer file is read as plain text."""
 _LEVELS = {
     "part": 1, "chapter": 1, "section": 2, "subsection": 3, "subsubsection": 4, "paragraph": 5, "subparagraph": 6, "frametitle": 4,
