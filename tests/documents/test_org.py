@@ -177,6 +177,6 @@ def test_blocks_are_in_order_and_hold_every_word(lines: list[str]) -> None:
 
 
 @pytest.mark.parametrize("line", [":D:", "#+begin_src", "#+begin_quote", "- a", "* a", "| a", "[fn:1] "])
-def test_a_hundred_thousand_open_ones_end(line: str) -> None:
-    document = parse_org(f"{line}\n" * 30_000, Path("x.org"))
+def test_thousands_of_open_ones_end(line: str) -> None:
+    document = parse_org(f"{line}\n" * 5_000, Path("x.org"))
     assert sum(b.end - b.start for b in document.blocks) <= len(document.text)
