@@ -202,8 +202,6 @@ def test_text_paragraphs_and_conservative_headings(check_invariants: Check) -> N
             "=====\nTitle\n=====\n\nPart\n----\n\nText.\n\nOther\n-----\nText.\n",
             [(1, "====="), (2, "Part"), (2, "Other")],
         ),
-        ("x.org", "* One\ntext\n** Two\nmore\n", [(1, "* One"), (2, "** Two")]),
-        ("x.adoc", "= Doc\n\n== Part\n\ntext\n", [(1, "= Doc"), (2, "== Part")]),
         ("x.txt", "A sentence that ends.\n\nNAME: no heading,\n\nWe saw 3 of them\n\n12 apples were eaten\n\ntext", []),
         ("x.txt", "----------\n\ntext\n\n==========\n", []),
     ],

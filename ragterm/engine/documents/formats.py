@@ -34,10 +34,7 @@ class Format:
         return cast(Parser, getattr(import_module(f"ragterm.engine.documents.{module}"), function))
 
 
-_TEXT_ENDINGS = (
-    ".txt .text .log .rst .rest .org .adoc .asciidoc .asc .textile .me .nfo .diz .tex .latex .bib .srt .vtt "
-    ".pod .man .po .changes"
-)
+_TEXT_ENDINGS = ".txt .text .log .textile .me .nfo .diz .pod .man .po .changes"
 
 FORMATS: tuple[Format, ...] = (
     Format("markdown", (".md", ".markdown", ".mdown", ".mkd", ".mdx"), "markdown:parse_markdown", "text"),
@@ -54,6 +51,13 @@ FORMATS: tuple[Format, ...] = (
     Format("epub", (".epub",), "epub:parse_epub", "bytes"),
     Format("odt", (".odt", ".ott", ".fodt", ".odp", ".fodp", ".otp"), "open_document:parse_open_document", "bytes"),
     Format("rtf", (".rtf",), "rtf:parse_rtf", "bytes"),
+    Format("notebook", (".ipynb",), "notebooks:parse_notebook", "bytes"),
+    Format("json", (".json", ".jsonl", ".ndjson", ".jsonc", ".geojson"), "json_files:parse_json", "bytes"),
+    Format("subtitles", (".srt", ".vtt", ".ass", ".ssa"), "subtitles:parse_subtitles", "bytes"),
+    Format("rst", (".rst", ".rest"), "restructured_text:parse_rst", "bytes"),
+    Format("asciidoc", (".adoc", ".asciidoc", ".asc"), "asciidoc:parse_asciidoc", "bytes"),
+    Format("latex", (".tex", ".latex", ".bib"), "latex:parse_latex", "bytes"),
+    Format("org", (".org",), "org:parse_org", "text"),
 )
 
 BY_KIND: dict[str, Format] = {one.kind: one for one in FORMATS}

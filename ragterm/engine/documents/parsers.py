@@ -89,26 +89,11 @@ def _parse(data: bytes, path: Path, kind: DocumentKind, staging: Staging | None)
         return parser(data, path, staging)
     if chosen.takes == "bytes":
         return parser(data, path)
-    text, warnings = _decoded(data, path)
+    from ragterm.engine.documents.encodings import decoded_text
+
+    text, warnings = decoded_text(data, path)
     document = parser(text, path)
     return replace(document, warnings=(*warnings, *document.warnings)) if warnings else document
-
-
-def _decoded(data: bytes, path: Path) -> tuple[str, tuple[str, ...]]:
-    """The canonical text of a file that is one, and what was noticed about its encoding."""
-    from ragterm.engine.documents.encodings import decode, is_binary
-
-    if is_binary(data):
-        raise ParseError(
-            "Not a text file",
-            f"{path.name} holds binary data in spite of its name",
-            "give the file the ending that it should have",
-        )
-    decoded, _, warnings = decode(data)
-    text = canonical(decoded)
-    if not text.strip():
-        raise ParseError("No text", "the file holds nothing but white space", "nothing to do, or restore the file")
-    return text, tuple(warnings)
 
 
 def _by_content(data: bytes, kind: DocumentKind) -> DocumentKind:

@@ -30,7 +30,7 @@ from ragterm.engine.types.ingesting import Survey
 from ragterm.engine.types.members import is_member
 
 DATA_LIMIT = 256 * 1024
-"""Bytes up to which a data file (JSON, YAML, CSV, ...) is read as text: settings and small tables, not dumps."""
+"""Bytes up to which a data file (YAML, INI, XML, ...) is read as text: settings and small tables, not dumps."""
 
 TOOL_FOLDERS = frozenset("node_modules bower_components __pycache__ venv site-packages __MACOSX $RECYCLE.BIN".split())
 _TEXT_NAMES = frozenset(
