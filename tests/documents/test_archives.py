@@ -81,7 +81,7 @@ def test_one_compressed_file(tmp_path: Path, name: str, pack) -> None:
 
 def test_hidden_files_tools_and_unsupported_kinds_are_left_out_as_in_a_folder(tmp_path: Path) -> None:
     files = {"a.md": "x", ".git/config": "x", "s/.DS_Store": "x", "node_modules/p/readme.md": "x", "__MACOSX/a.md": "x",
-             "film.mp4": "x", "mail.msg": "x", "noending": "x", "dump.json": "1" * 300_000}  # fmt: skip
+             "film.mp4": "x", "mail.msg": "x", "noending": "x", "dump.yaml": "1" * 300_000}  # fmt: skip
     opened = Opened(tmp_path, "a.zip", zip_of(files))
     assert opened.contents() == {"a.md": b"x"}
     assert opened.reasons() == {
@@ -89,7 +89,7 @@ def test_hidden_files_tools_and_unsupported_kinds_are_left_out_as_in_a_folder(tm
         "film.mp4": "unsupported kind of file (.mp4)",
         "mail.msg": "unsupported kind of file (.msg): save it as .eml",
         "noending": "unsupported kind of file (no ending)",
-        "dump.json": "data file of 293 KB, over the limit of 256 KB for data",
+        "dump.yaml": "data file of 293 KB, over the limit of 256 KB for data",
     }
     assert opened.parsed.warnings == (
         "2 files left out: hidden",
