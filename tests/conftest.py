@@ -35,3 +35,8 @@ def _nothing_is_compiled_here(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(warm, "warm", lambda: monkeypatch.setattr(execution, "_warm", True))
     monkeypatch.setattr(execution, "_warm", execution._warm)
+
+
+def pytest_make_parametrize_id(config: pytest.Config, val: object, argname: str) -> str | None:
+    """A file's bytes are no name: archives carry the time, and workers that run tests in parallel must agree on what there is."""
+    return argname if isinstance(val, bytes) else None
