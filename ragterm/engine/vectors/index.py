@@ -72,12 +72,12 @@ class VectorIndex(Searching):
         self._changing = threading.RLock()
         self._linking = threading.Lock()
         self._local = threading.local()
-        self._vectors = Growing((dimensions,), np.float32)
-        self._codes = Growing((row_width(dimensions, 4),), np.uint8)
-        self._lower = Growing((row_width(dimensions, 4),), np.uint8)
-        self._words = Growing((dimensions,), np.int16)
-        self._errors = Growing((), np.float32)
-        self._norms = Growing((), np.float64)
+        self._vectors = Growing.rows((dimensions,), np.float32)
+        self._codes = Growing.rows((row_width(dimensions, 4),), np.uint8)
+        self._lower = Growing.rows((row_width(dimensions, 4),), np.uint8)
+        self._words = Growing.rows((dimensions,), np.int16)
+        self._errors = Growing.rows((), np.float32)
+        self._norms = Growing.rows((), np.float64)
         self._state = State(
             vectors=self._vectors.append(np.empty((0, dimensions), dtype=np.float32)),
             alive=np.empty(0, dtype=np.bool_),
