@@ -44,7 +44,7 @@ def main(path: str, seed: str, first: str, asked: str = "") -> None:
     from ragterm.engine.vectors import execution, searching
     from ragterm.engine.vectors.database import VectorDB
 
-    execution.is_warm = lambda: True
+    execution.is_warm = lambda *_: True
     searching.EXACT_LIMIT = 8
     db = VectorDB.open(Path(path))
     for step in range(int(first), 10**9):

@@ -29,7 +29,7 @@ QUERIES = np.random.default_rng(9).standard_normal((2, 4)).astype(np.float32)
 @pytest.fixture(autouse=True)
 def _linking(monkeypatch):
     """Small databases have a graph, by interpreted kernels, made when a test says so."""
-    monkeypatch.setattr(execution, "is_warm", lambda: True)
+    monkeypatch.setattr(execution, "is_warm", lambda *_: True)
     monkeypatch.setattr(searching, "EXACT_LIMIT", 20)
     monkeypatch.setattr(searching, "SCAN_LIMIT", 5)
     monkeypatch.setattr(upkeep.Upkeep, "look", lambda self: None)

@@ -35,8 +35,8 @@ class Machine(RuleBasedStateMachine):
     @initialize(metric=st.sampled_from(METRICS), by_kernels=st.booleans())
     def begin(self, metric, by_kernels):
         self.patch = pytest.MonkeyPatch()
-        self.patch.setattr(execution, "is_warm", lambda: by_kernels)
-        self.patch.setattr(upkeep.warm, "warm", lambda: None)
+        self.patch.setattr(execution, "is_warm", lambda *_: by_kernels)
+        self.patch.setattr(upkeep.warm, "warm", lambda *_: None)
         self.home = Path(tempfile.mkdtemp())
         self.copies = 0
         self.model = Model(metric)

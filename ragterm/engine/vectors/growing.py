@@ -16,8 +16,8 @@ _FIRST_CAPACITY = 64
 
 
 class Growing(Generic[T]):
-    """`view` is what is used, shape (used, ...); it begins with `values`. A view that was taken keeps its values while rows are appended:
-    they go behind it or into a new array."""
+    """`view` is what is used, shape (used, ...); it begins with `values`. A view that was taken keeps its values while rows are
+    appended: they go behind it or into a new array."""
 
     def __init__(self, values: NDArray[T]) -> None:
         self.view: NDArray[T] = values

@@ -185,8 +185,8 @@ class IvfIndex:
             return first
 
     def put(self, points: Floats, rows: Rows, each: Callable[[int], None] | None = None) -> None:
-        """Add vectors (n, d) as `add` would keep them, under these row numbers (n,), ascending, behind all that there are. `each` is told
-        how many are done, and may raise to stop: nothing is changed then. Raises UsageError before training."""
+        """Add vectors (n, d) as `add` would keep them, under these row numbers (n,), ascending, behind all that there are. `each` is
+        told how many are done, and may raise to stop: nothing is changed then. Raises UsageError before training."""
         with self._changing:
             state = self._state
             if not self.trained:

@@ -136,8 +136,8 @@ def squares(centroids: Floats, query: Floats, nearness: Floats) -> None:
 
 @kernel
 def choose_lists(prepared: Prepared, query: Floats, nprobe: int, metric: int) -> int:
-    """Section IV-C, step 1: the `nprobe` lists whose centroids are nearest to the query (d,), in prepared.probed, nearest first; how many. All
-    lists come in their own order."""
+    """Section IV-C, step 1: the `nprobe` lists whose centroids are nearest to the query (d,), in prepared.probed, nearest first; how
+    many. All lists come in their own order."""
     if metric == EUCLIDEAN:
         squares(prepared.centroids, query, prepared.nearness)
     else:
