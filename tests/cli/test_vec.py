@@ -30,7 +30,14 @@ def test_init_writes_what_it_was_told(vec, tmp_path):
     db = tmp_path / "db"
     shape = ("--metric", "euclidean", "--profile", "compact", "--m", 8, "--ef-construction", 50, "--seed", 3)
     ended = vec("init", "--db", db, "--dimensions", 12, *shape, "--json")
-    expected = {"dimensions": 12, "metric": "euclidean", "index": "hnsw", "profile": "compact", "m": 8, "ef_construction": 50}
+    expected = {
+        "dimensions": 12,
+        "metric": "euclidean",
+        "index": "hnsw",
+        "profile": "compact",
+        "m": 8,
+        "ef_construction": 50,
+    }
     expected["seed"] = 3
     assert ended.json == {"db": str(db), **expected}
     found = vec("stats", "--db", db, "--json").json
@@ -64,7 +71,9 @@ def test_parameters_of_another_index_are_refused(ragterm, tmp_path):
     for shape in (("--lists", 4), ("--index", "ivf-pq", "--m", 8), ("--index", "ivf-flat", "--code-bytes", 2)):
         assert ragterm(*asked, *shape).code == 2
         assert not (tmp_path / "x").exists()
-    assert ragterm("vec", "search", "--db", tmp_path / "lists", *question, "--nprobe", 2).json["results"][0]["id"] == "d3"
+    assert (
+        ragterm("vec", "search", "--db", tmp_path / "lists", *question, "--nprobe", 2).json["results"][0]["id"] == "d3"
+    )
 
 
 @pytest.mark.parametrize("index", ["hnsw", "ivf-pq"])
@@ -85,7 +94,7 @@ def test_search_says_what_answered(ragterm, tmp_path, monkeypatch, index):
     assert ragterm(*asked, "--json").json["index"] == index
     assert f" · {index} · " in ragterm(*asked).out
     few = ragterm(*asked, "--filter", '{"n": {"$lt": 4}}', "--json").json  # a scan is as quick
-    assert (few["index"], [one["id"] for one in few["results"]][0]) == ("exact", "d3")
+    assert (few["index"], few["results"][0]["id"]) == ("exact", "d3")
     assert ragterm("vec", "stats", "--db", tmp_path / "db", "--json").json["answers"] == index
 
 

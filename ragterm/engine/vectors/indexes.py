@@ -103,6 +103,8 @@ def checked_parameters(
     for value, what, choices in ((metric, "metric", Metric), (index, "index", Kind)):
         if value not in get_args(choices):
             raise UsageError(f"Unknown {what} {value!r}", "", f"choose one of: {', '.join(get_args(choices))}")
+    if dimensions < 1:
+        raise UsageError(f"A vector cannot have {dimensions} dimensions", "", "pass 1 or more")
     own, other = (GRAPH_DEFAULTS, LIST_DEFAULTS) if index == "hnsw" else (LIST_DEFAULTS, GRAPH_DEFAULTS)
     for name, default in other.items():
         if given[name] != default:

@@ -39,11 +39,11 @@ EXACT_LIMIT = 10_000
 """Up to this many rows a scan is quick, and k-means has too little to go by."""
 FEWEST_A_LIST = 16
 """Where the number of lists is given, there are no lists before there is so much for each."""
-SCAN_LIMIT = 2_000
+SCAN_LIMIT = 5_000
 """Behind a filter that leaves at most this many rows, they are scanned."""
 FILTERED_PROBES = 1.5
 """By how much more lists are looked into behind a filter than the share that passes asks for."""
-RESCORED, RESCORED_A_HIT = 64, 10
+RESCORED, RESCORED_A_HIT = 64, 16
 """IVF-PQ: how many candidates by code are scored in full, at least, and for each row asked for."""
 _SHORTEST, _LONGEST = 1e-15, 1e15
 
@@ -169,19 +169,21 @@ class LookingIntoLists:
         return rows, scores
 
     def _filtered(self, state: State, query: Floats, k: int, nprobe: int, allowed: Selection) -> Found | None:
-        """None where a scan is as quick."""
-        lists = state.index.lists
-        if allowed.count <= max(SCAN_LIMIT, nprobe * state.live // lists):
+        """None where a scan is as quick, or alone is sure to find the best."""
+        if allowed.count <= SCAN_LIMIT:
             return None
-        share = min(1.0, allowed.count / state.live)
-        wider = min(lists, math.ceil(FILTERED_PROBES * max(nprobe, 1) / share))
+        lists, share = state.index.lists, min(1.0, allowed.count / state.live)
         mask = of_length(allowed.bitmap, len(state.vectors)) & state.alive
-        how = (max(RESCORED, RESCORED_A_HIT * k), mask)
-        rows, scores, looked, passed = state.index.probe(state.lists, query, k, wider, *how)
-        # The filter correlates with the vectors where far fewer of the nearest pass it than of all: the best may lie anywhere.
-        if wider < lists and (len(rows) < k or passed < 0.5 * share * looked):
-            rows, scores, *_ = state.index.probe(state.lists, query, k, lists, *how)
-        return rows, scores
+        rescored = max(RESCORED, RESCORED_A_HIT * k)
+        rows, scores, looked, passed = state.index.probe(state.lists, query, k, nprobe, rescored, mask)
+        # The filter correlates with the vectors where far fewer of the nearest pass it than of all: the best that do lie anywhere,
+        # and so many lie about as near that codes cannot tell them apart.
+        if passed < 0.5 * share * looked:
+            return None
+        if passed < nprobe * state.live / lists:  # fewer than a search without a filter looks at
+            wider = math.ceil(FILTERED_PROBES * max(nprobe, 1) / share)
+            rows, scores, *_ = state.index.probe(state.lists, query, k, wider, rescored, mask)
+        return (rows, scores) if len(rows) >= k else None
 
 
 def default_probes(lists: int) -> int:
