@@ -56,6 +56,8 @@ def test_init_makes_inverted_lists(vec, tmp_path):
     said = vec("stats", "--db", db).out
     assert "index ivf-pq, lists 9, nprobe by size, code bytes 4, seed 1" in said
     assert "lists        none yet" in said
+    drawn = vec("visualize", "--db", db)
+    assert (drawn.code, "has inverted lists (ivf-pq)" in drawn.err) == (1, True)
 
 
 def test_parameters_of_another_index_are_refused(ragterm, tmp_path):

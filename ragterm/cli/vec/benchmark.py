@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import inspect
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -91,10 +92,12 @@ def benchmark(
     if not len(collection):
         raise UsageError("All vectors are the same", source, "there is nothing to tell apart; try --synthetic")
     status = StatusLine()
-    with _one_thread() as limited:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder, _one_thread() as limited:
         status.show(f"exact neighbours of {len(asked):,} queries among {len(collection):,} vectors")
         truth = measure.exact_neighbours(collection, asked, top_k, shape["metric"])
-        contenders = list(_contenders(collection, shape, top_k, efs or _EF, with_peers, status))
+        # What leaves the vectors on the disk is measured so.
+        path = Path(folder) / "db" if shape["index"] == "ivf-pq" or shape["profile"] == "compact" else None
+        contenders = list(_contenders(collection, path, shape, top_k, efs or _EF, with_peers, status))
 
         def show(name: str) -> None:
             if status.due():
@@ -155,8 +158,9 @@ def _pool(
                 name for name in SHAPE if context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
             }
             same = "index" not in told or shape["index"] == stats["index"]
+            by_size = ("lists", "nprobe")  # of another number of vectors, maybe
             for name in SHAPE if same else ("metric", "seed"):
-                if name not in told and name in stats:
+                if name not in told and name in stats and name not in by_size:
                     shape[name] = stats[name]
             ids = list(database.ids())
             if len(ids) > most:
@@ -172,14 +176,20 @@ def _pool(
 
 
 def _contenders(
-    vectors: FloatArray, shape: dict[str, Any], k: int, efs: tuple[int, ...], with_peers: bool, status: StatusLine
+    vectors: FloatArray,
+    path: Path | None,
+    shape: dict[str, Any],
+    k: int,
+    efs: tuple[int, ...],
+    with_peers: bool,
+    status: StatusLine,
 ) -> Iterator[Contender]:
     brute = measure.brute_force(vectors, shape["metric"], k)
     yield Contender("numpy brute force", None, brute, _numbers, float(vectors.itemsize * vectors.shape[1]), None)
 
     status.show(f"building VectorDB on {len(vectors):,} vectors")
     started = time.perf_counter()
-    database = new_database(vectors.shape[1], **shape)
+    database = new_database(vectors.shape[1], path, **shape)
     database.insert_batch([str(row) for row in range(len(vectors))], vectors)
     database.wait_ready()
     ready = time.perf_counter() - started

@@ -7,8 +7,9 @@ until a quarter of all are.
 
 Memory of IVF-PQ in a folder, where the vectors lie in a file that is mapped: for each row its code (a byte for every 8 dimensions
 unless told), its number (4 bytes; Euclidean 4 more), 1 byte of life, and its id; the pages that lists do not fill cost about a sixth
-more. At 384 dimensions and 100,000 rows 71 bytes, centroids included, in place of the 1,536 of the vector. The best few by code are
-scored by the vectors in the file. IVF-Flat holds float32 rows in its lists; a database in memory the vectors as well.
+more. At 384 dimensions and 100,000 rows 72 bytes, centroids included, and 19 for the id, in place of the 1,536 of the vector. The
+best few by code are scored by the vectors in the file. IVF-Flat holds float32 rows in its lists; a database in memory the vectors
+as well.
 
 This half changes it; `inverted_search.py` is the other.
 """
