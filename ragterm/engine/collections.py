@@ -24,11 +24,12 @@ if TYPE_CHECKING:
     from ragterm.engine.ingest import IngestRooms
     from ragterm.engine.keyword import TantivyIndex
     from ragterm.engine.retrieval.pipeline import RetrievalRooms
-    from ragterm.engine.store import CollectionStore
-    from ragterm.engine.types.answers import StageDone
+    from ragterm.engine.store import Build, CollectionStore
+    from ragterm.engine.types.answers import Passage, StageDone
     from ragterm.engine.types.control import Control
     from ragterm.engine.types.documents import Block
     from ragterm.engine.types.protocols import Embedder, FloatArray, Reranker
+    from ragterm.engine.types.settings import AnswerSettings
     from ragterm.engine.vectors.dense import CollectionDenseIndex
 
 _log = logging.getLogger(__name__)
@@ -45,7 +46,8 @@ def check_name(name: str) -> str:
 
 
 class OpenCollection:
-    """One folder: `store.sqlite3` is the truth, `vectors/` and `keyword/` are derived from it."""
+    """One folder: `store.sqlite3` is the truth, `vectors/` and `keyword/` are derived from its first build, those below
+    `builds/<id>/` from the others."""
 
     def __init__(self, folder: Path, models: ResidentModels, create: bool = False) -> None:
         from ragterm.engine.store import CollectionStore
@@ -56,6 +58,7 @@ class OpenCollection:
         self.store: CollectionStore = CollectionStore(folder, create=create)
         self._dense: CollectionDenseIndex | None = None
         self._keyword: TantivyIndex | None = None
+        self._keyword_in = folder
         self._guard = threading.RLock()
 
     # The indexes
@@ -63,10 +66,11 @@ class OpenCollection:
     @property
     def keyword(self) -> TantivyIndex:
         with self._guard:
-            if self._keyword is None:
-                from ragterm.engine.keyword import TantivyIndex
-
-                self._keyword = TantivyIndex(self.folder / "keyword", identity=self.store.identity)
+            live = self.store.builds.live()
+            folder = self.folder_of(live)
+            if self._keyword is None or self._keyword_in != folder:
+                # The one of another build may be in use by a search: it is let go of, not closed.
+                self._keyword, self._keyword_in = self._keyword_index(live), folder
             return self._keyword
 
     def dense(self) -> CollectionDenseIndex:
@@ -77,21 +81,49 @@ class OpenCollection:
                 embedder = self.models.embedder()
                 identity, dimensions = self._identity(embedder.model_id), embedder.dimensions
             else:
-                identity, dimensions = self._identity(live.model_id), live.dimensions
+                identity, dimensions = self._identity(live.model_id, live), live.dimensions
             if self._dense is None or self._dense.identity != identity:
-                from ragterm.engine.vectors.dense import CollectionDenseIndex
-
                 if self._dense is not None:
                     self._dense.close()
-                self._dense = CollectionDenseIndex(self.folder / "vectors", dimensions, identity=identity)
-                self._dense.load()
-                if self._dense.generation > self.store.generation:
-                    self._dense.clear()
+                self._dense = self._dense_index(live, identity, dimensions)
             return self._dense
 
-    def _identity(self, model_id: str) -> str:
+    def _identity(self, model_id: str, build: Build | None = None) -> str:
         # A snapshot copied in from another collection numbers its chunks differently: the store's identity tells them apart.
-        return f"{self.store.identity} {model_id}"
+        identity = f"{self.store.identity} {model_id}"
+        return identity if build is None or build.number == 1 else f"{identity} {build.id}"
+
+    def folder_of(self, build: Build | None) -> Path:
+        """Where the indexes of a build lie."""
+        return self.folder if build is None or build.number == 1 else self.folder / "builds" / build.id
+
+    def _dense_index(self, build: Build | None, identity: str, dimensions: int) -> CollectionDenseIndex:
+        from ragterm.engine.vectors.dense import CollectionDenseIndex
+
+        index = CollectionDenseIndex(self.folder_of(build) / "vectors", dimensions, identity=identity)
+        index.load()
+        if index.generation > self.store.generation:
+            index.clear()
+        return index
+
+    def _keyword_index(self, build: Build | None) -> TantivyIndex:
+        from ragterm.engine.keyword import TantivyIndex
+
+        return TantivyIndex(self.folder_of(build) / "keyword", identity=self.store.identity)
+
+    def prepare_indexes(self, build: Build) -> None:
+        """Bring the indexes of a build that is not live to the store's generation. The caller holds the indexer lock."""
+        dense = self._dense_index(build, self._identity(build.model_id, build), build.dimensions)
+        keyword = self._keyword_index(build)
+        try:
+            for changes in self.store.changes.blocks(dense.generation, build=build):
+                dense.apply(changes)
+            dense.save(build_graph=False)
+            for changes in self.store.changes.blocks(keyword.generation, vectors=False, build=build):
+                keyword.apply(changes)
+        finally:
+            dense.close()
+            keyword.close()
 
     def fresh(self) -> tuple[CollectionDenseIndex, TantivyIndex, str]:
         """Both indexes at the store's generation, and a note if the keyword index has to wait for another process (else "")."""
@@ -178,6 +210,14 @@ class OpenCollection:
         rooms, note = self.retrieval_rooms(settings.rerank, settings.mode != "keyword")
         trace = retrieve(question, settings, rooms, control=control, on_stage=on_stage)
         return replace(trace, notes=(*trace.notes, note)) if note else trace
+
+    def passages(self, trace: Trace, limits: AnswerSettings) -> tuple[Trace, list[Passage]]:
+        """What reaches the language model: the best chunks that fit, as their parents where they have one."""
+        from ragterm.engine.retrieval.parents import Parents
+        from ragterm.engine.retrieval.select import select_passages
+
+        parents = Parents(self.store.documents.version, self.models.embedder().tokenizer)
+        return select_passages(trace, limits.context_tokens, limits.max_passages, handed_over=parents.handed_over)
 
     def blocks_of(self, document_id: str, content_hash: str) -> Sequence[Block]:
         """Of this version of a document; empty when it is gone."""

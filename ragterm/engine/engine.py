@@ -23,17 +23,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ragterm.engine.collections import OpenCollection, Shelf, check_name
+from ragterm.engine.comparing import ChunkingQuestions
 from ragterm.engine.home import home_folder
+from ragterm.engine.keeping import KeepingInStep
 from ragterm.engine.looking import GraphQuestions
 from ragterm.engine.resident import ResidentModels
 from ragterm.engine.types.answers import AnswerReady, AskEvent, StageDone
 from ragterm.engine.types.control import Control
 from ragterm.engine.types.errors import DownloadNeeded, NotFoundError, RagtermError, UsageError
 from ragterm.engine.types.health import Check, LlmStatus
-from ragterm.engine.types.settings import Settings, load_settings
+from ragterm.engine.types.settings import ChunkingSettings, Settings, load_settings
 from ragterm.engine.types.tracing import RetrievalSettings, Trace
 
 if TYPE_CHECKING:
+    from ragterm.engine.types.builds import BuildInfo, Rebuilt
     from ragterm.engine.types.documents import Chunk, CollectionInfo, Document, DocumentRow
     from ragterm.engine.types.ingesting import IngestProgress, IngestReport, Survey
 
@@ -44,7 +47,7 @@ _log = logging.getLogger(__name__)
 _HIDDEN_PREFIX = "docs-"
 
 
-class Engine(GraphQuestions):
+class Engine(GraphQuestions, ChunkingQuestions, KeepingInStep):
     """A home folder, open. Safe from any thread. Use `Engine.open`; `close` (or `with`) ends background work."""
 
     def __init__(self, home: Path, settings: Settings) -> None:
@@ -114,6 +117,7 @@ class Engine(GraphQuestions):
         from ragterm.engine.ingest import ingest
 
         opened = self._shelf.get(collection, create=True)
+        opened.store.aside.purge()
         report = ingest(paths, opened.ingest_rooms(), self.settings, on_progress, control)
         return self._ingested(opened, report)
 
@@ -171,6 +175,34 @@ class Engine(GraphQuestions):
         warning = collection_warning(rows, self.settings.embedding.model)
         return replace(report, warnings=(*report.warnings, warning)) if warning else report
 
+    # Builds
+
+    def builds(self, collection: str = "default") -> list[BuildInfo]:
+        """The live one, the one before it, and those that are not complete."""
+        from ragterm.engine.rebuilding import builds_of
+
+        return builds_of(self._shelf.get(collection))
+
+    def rechunk(
+        self,
+        chunking: ChunkingSettings,
+        collection: str = "default",
+        on_progress: OnProgress | None = None,
+        control: Control | None = None,
+    ) -> Rebuilt:
+        """Another chunking: a shadow build beside the live one, which answers until it is complete. Raises BusyError, Cancelled."""
+        from ragterm.engine.rebuilding import rechunk
+
+        return rechunk(self._shelf.get(collection), chunking, on_progress, control)
+
+    def roll_back(
+        self, collection: str = "default", on_progress: OnProgress | None = None, control: Control | None = None
+    ) -> Rebuilt:
+        """Back to the build before the last cut-over. Raises NotFoundError, BusyError."""
+        from ragterm.engine.rebuilding import roll_back
+
+        return roll_back(self._shelf.get(collection), on_progress, control)
+
     # Documents
 
     def documents(self, collection: str = "default") -> list[DocumentRow]:
@@ -192,15 +224,6 @@ class Engine(GraphQuestions):
         found = store.chunks.by_keys([key]).get(key)
         row = store.documents.row(found.chunk.document_id) if found is not None else None
         return (found.chunk, row) if found is not None and row is not None else None
-
-    def remove_documents(self, ids: Sequence[str], collection: str = "default") -> int:
-        """From the collection; the files stay. How many were there."""
-        from ragterm.engine.ingest import remove_documents
-
-        opened = self._shelf.get(collection)
-        removed = remove_documents(ids, opened.ingest_rooms(), self.settings)
-        opened.save_indexes(build_graph=True)
-        return removed
 
     # Questions
 
@@ -248,7 +271,6 @@ class Engine(GraphQuestions):
         from ragterm.engine.answering.answer import answer_question
         from ragterm.engine.answering.places import with_places
         from ragterm.engine.llm.choose import choose_model
-        from ragterm.engine.retrieval.select import select_passages
 
         control = control or Control()
         opened = self._shelf.get(collection)
@@ -258,7 +280,7 @@ class Engine(GraphQuestions):
         embedder = self.models.embedder()
         model, notice = choose_model(llm or self.settings.answer.llm, self.settings, embedder)
         limits = self.settings.answer
-        trace, passages = select_passages(trace, limits.context_tokens, limits.max_passages)
+        trace, passages = opened.passages(trace, limits)
         for event in answer_question(trace, passages, model, embedder, history, control, limits, notice=notice):
             if isinstance(event, AnswerReady) and event.trace.answer is not None:
                 answer = with_places(event.trace.answer, opened.blocks_of)

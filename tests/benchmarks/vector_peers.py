@@ -23,7 +23,8 @@ def engines(base: np.ndarray, folder: Path, k: int) -> Iterator[Engine]:
         ("faiss", of_faiss),
         ("usearch", of_usearch),
         ("scann", of_scann),
-        ("ngt", of_ngt),
+        ("ngtpy", of_ngt),
+        ("svs", of_svs),
     ):
         if find_spec(module) is None:
             print(f"  {module} is not installed")
@@ -182,6 +183,32 @@ def of_ngt(base: np.ndarray, folder: Path, k: int) -> Iterator[Engine]:
             thousandth,
             lambda: None,
             lambda q, e=thousandth / 1000: index.search(q, k, epsilon=e, with_distance=False),
+            lambda found: [int(row) for row in found],
+        )
+
+
+def of_svs(base: np.ndarray, folder: Path, k: int) -> Iterator[Engine]:
+    """A Vamana graph on codes of 4 bits whose remainder of 8 bits scores again (LVQ4x8)."""
+    import svs
+
+    path = folder / "svs-lvq4x8"
+    parts = [str(path / part) for part in ("config", "graph", "data")]
+    if not path.exists():
+        path.mkdir()
+        rows, words = str(path / "base.fvecs"), str(path / "base.svs")
+        svs.write_vecs(base, rows)
+        svs.convert_vecs_to_svs(rows, words)
+        loader = svs.LVQLoader(svs.VectorDataLoader(words, svs.DataType.float32, base.shape[1]), primary=4, residual=8)
+        how = svs.VamanaBuildParameters(alpha=0.95, graph_max_degree=2 * M, window_size=EF_CONSTRUCTION)
+        svs.Vamana.build(how, loader, svs.DistanceType.MIP, num_threads=2).save(*parts)
+    index = svs.Vamana(parts[0], svs.GraphLoader(parts[1]), svs.LVQLoader(parts[2]), svs.DistanceType.MIP)
+    index.num_threads = 1
+    for width in (10, 20, 30, 40, 60, 100):
+        yield (
+            "svs Vamana LVQ4x8",
+            width,
+            lambda width=width: setattr(index, "search_window_size", width),
+            lambda q: index.search(q, k)[0][0],
             lambda found: [int(row) for row in found],
         )
 

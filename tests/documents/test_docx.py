@@ -189,7 +189,7 @@ def _other(name: str) -> bytes:
 @pytest.mark.parametrize(
     ("raw", "title", "message"),
     [
-        (b"not a zip at all", "Damaged DOCX", "no Word document"),
+        (b"not a zip at all", "Damaged DOCX", "not a Word document"),
         (b"PK\x03\x04 and then nothing", "Damaged DOCX", "nothing can be unpacked"),
         (b"\xd0\xcf\x11\xe0" + b"\x00" * 600, "Old Word format", ".doc"),
         (b"\xd0\xcf\x11\xe0" + "EncryptedPackage".encode("utf-16-le"), "Password protected", "encrypted"),
@@ -208,7 +208,7 @@ def test_what_cannot_be_read_says_why(raw: bytes, title: str, message: str) -> N
 
 
 def test_a_bomb_is_stopped_by_the_size_of_a_part(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ragterm.engine.documents.docx.MAX_PART", 1_000_000)
+    monkeypatch.setattr("ragterm.engine.documents.packages.MAX_PART", 1_000_000)
     with pytest.raises(ParseError, match="Unpacks to too much"):
         parse(package(p("x" * 2_000_000)))
 

@@ -12,19 +12,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ragterm.engine.documents.clean import canonical
-from ragterm.engine.documents.formats import BY_KIND
+from ragterm.engine.documents.formats import ADVICE, BY_KIND
 from ragterm.engine.documents.language import LANGUAGE_WARNING, looks_foreign
 from ragterm.engine.documents.sources import kind_of
 from ragterm.engine.types.errors import ParseError
 
 if TYPE_CHECKING:
+    from ragterm.engine.documents.places import Staging
     from ragterm.engine.types.documents import DocumentKind, ParsedDocument
 
 log = logging.getLogger(__name__)
 
+_PACKED = ("docx", "pptx", "xlsx", "epub", "odt")
 
-def parse_file(path: Path) -> ParsedDocument:
-    """Parse by the file's name, and by its first bytes where they contradict the name.
+
+def parse_file(path: Path, staging: Staging | None = None) -> ParsedDocument:
+    """Parse by the file's name, and by its first bytes where they contradict the name. `staging` says where the bytes lie when not
+    at `path`, and where what a container holds is unpacked to; without it members are looked at and not kept.
 
     Raises ParseError (stage "read" when the bytes cannot be had, "parse" when nothing can be made of them), always with a
     reason and a hint; MemoryError passes through."""
@@ -33,11 +37,11 @@ def parse_file(path: Path) -> ParsedDocument:
         raise ParseError(
             "Unsupported kind of file",
             f"nothing here reads {path.suffix or 'files without an ending'}",
-            "convert it to PDF, DOCX, HTML, Markdown or text",
+            ADVICE.get(path.suffix.lower(), "convert it to PDF, DOCX, HTML, Markdown or text"),
             stage="read",
         )
     try:
-        data = path.read_bytes()
+        data = (Path(staging.file) if staging else path).read_bytes()
     except OSError as error:
         raise ParseError(
             "The file cannot be read", error.strerror or str(error), _read_hint(error), stage="read"
@@ -47,7 +51,7 @@ def parse_file(path: Path) -> ParsedDocument:
             "Empty file", "the file has no content (0 bytes)", "nothing to do, or restore the file", stage="read"
         )
     try:
-        return _with_language(_parse(data, path, _by_content(data, kind)))
+        return _with_language(_parse(data, path, _by_content(data, kind), staging))
     except ParseError as error:  # reasons quote names and bytes of the document
         raise ParseError(error.title, canonical(error.message), canonical(error.hint), stage=error.stage) from error
     except MemoryError:
@@ -66,12 +70,12 @@ def parse_file(path: Path) -> ParsedDocument:
 
 
 def _with_language(parsed: ParsedDocument) -> ParsedDocument:
-    if parsed.kind == "code" or not looks_foreign(parsed.text):
+    if parsed.kind in ("code", "archive") or not looks_foreign(parsed.text):
         return parsed
     return replace(parsed, warnings=(*parsed.warnings, LANGUAGE_WARNING))
 
 
-def _parse(data: bytes, path: Path, kind: DocumentKind) -> ParsedDocument:
+def _parse(data: bytes, path: Path, kind: DocumentKind, staging: Staging | None) -> ParsedDocument:
     chosen = BY_KIND[kind]
     try:
         parser = chosen.load()
@@ -81,38 +85,40 @@ def _parse(data: bytes, path: Path, kind: DocumentKind) -> ParsedDocument:
             f"{kind} files are read with {error.name or error}, which is not installed",
             f"pip install {error.name or 'ragterm'}, then ingest again",
         ) from error
+    if chosen.takes == "container":
+        return parser(data, path, staging)
     if chosen.takes == "bytes":
         return parser(data, path)
-    text, warnings = _decoded(data, path)
+    from ragterm.engine.documents.encodings import decoded_text
+
+    text, warnings = decoded_text(data, path)
     document = parser(text, path)
     return replace(document, warnings=(*warnings, *document.warnings)) if warnings else document
 
 
-def _decoded(data: bytes, path: Path) -> tuple[str, tuple[str, ...]]:
-    """The canonical text of a file that is one, and what was noticed about its encoding."""
-    from ragterm.engine.documents.encodings import decode, is_binary
-
-    if is_binary(data):
-        raise ParseError(
-            "Not a text file",
-            f"{path.name} holds binary data in spite of its name",
-            "give the file the ending that it should have",
-        )
-    decoded, _, warnings = decode(data)
-    text = canonical(decoded)
-    if not text.strip():
-        raise ParseError("No text", "the file holds nothing but white space", "nothing to do, or restore the file")
-    return text, tuple(warnings)
-
-
 def _by_content(data: bytes, kind: DocumentKind) -> DocumentKind:
-    """A PDF or a web page saved under a wrong ending is still what it is."""
+    """A file saved under a wrong ending is still what it is: a presentation named .docx, a web page or a list of values named .xls
+    (as many programs export them)."""
     if data.startswith(b"%PDF-"):
         return "pdf"
-    if kind in ("pdf", "docx", "text"):
-        start = data[:512].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    if kind in ("archive", "email"):
+        return kind
+    if data.startswith(b"PK\x03\x04"):
+        from ragterm.engine.documents.packages import kind_of_package
+
+        return kind_of_package(data) or kind
+    start = data[:512].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    if start.startswith(b"{\\rtf"):
+        return "rtf"
+    if kind in _PACKED or kind in ("pdf", "rtf", "text"):
         if start.startswith((b"<!doctype html", b"<html")):
             return "html"
+        if kind in ("xlsx", "rtf") and not start.startswith((b"<?xml", b"\xd0\xcf\x11\xe0")):
+            from ragterm.engine.documents.encodings import is_binary
+
+            return kind if is_binary(data) else "csv" if kind == "xlsx" else "text"
+        if data.startswith(b"\xd0\xcf\x11\xe0") and "Workbook".encode("utf-16-le") in data:
+            return "xlsx"
     return kind
 
 

@@ -7,14 +7,15 @@ open request, the other waits, showing progress. When the holder ends or dies th
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ragterm.engine.ingest.pipeline import Conductor
-from ragterm.engine.ingest.planning import plan
+from ragterm.engine.ingest.planning import Plan, plan
 from ragterm.engine.ingest.progress import Reporter
-from ragterm.engine.ingest.rooms import IngestRooms, catch_up
+from ragterm.engine.ingest.rooms import IngestRooms
 from ragterm.engine.store import CollectionStore, IndexerLock, Owner
 from ragterm.engine.store.leases import HEARTBEAT_SECONDS
 from ragterm.engine.types.control import Control
@@ -34,8 +35,11 @@ def ingest(
     control: Control | None = None,
     *,
     force: bool = False,
+    remember: bool = True,
+    following: bool = False,
 ) -> IngestReport:
-    """Bring the collection in step with these files and folders. `force` reads unchanged files again.
+    """Bring the collection in step with these files and folders. `force` reads unchanged files again; `remember` makes the paths
+    roots of the collection; one that is `following` its folders leaves out what a person removed.
 
     Returns when every file found has its outcome, or, `cancelled`, with what was done until then: the rest stays queued for
     `resume`. Raises NotFoundError for a path that is nowhere, StoreError, ModelError; what was committed stays.
@@ -44,10 +48,13 @@ def ingest(
     reporter = Reporter(rooms.collection, on_progress)
     reporter.show("finding")
     try:
-        found = plan(paths, rooms.store, settings.ingest.max_file_mb, control, force)
+        left_out = rooms.store.roots.left_out() if following else frozenset()
+        found = plan(paths, rooms.store, settings.ingest.max_file_mb, control, force, left_out)
     except Cancelled:
         reporter.show("cancelled")
         return IngestReport(rooms.collection, (), 0, reporter.seconds, cancelled=True)
+    if remember and not following:
+        _remember(paths, rooms.store, found)
     reporter.files_total = len(found.settled) + len(found.jobs)
     for outcome in found.settled:
         reporter.finished(outcome)
@@ -55,6 +62,13 @@ def ingest(
     if found.jobs:
         requests = [rooms.store.jobs.open_request(Owner.this_process(), found.jobs)]
     return _work(rooms, settings, requests, reporter, control, found.settled, found.warnings)
+
+
+def _remember(paths: Sequence[str | Path], store: CollectionStore, found: Plan) -> None:
+    """These paths are the collection's from now on; what a person had removed and finds here again is taken in."""
+    absolute = [os.path.abspath(Path(path).expanduser()) for path in paths]  # noqa: PTH100 - no link is followed
+    store.roots.add(path for path in absolute if os.path.lexists(path))
+    store.roots.take_in(one.document_id for one in found.jobs)
 
 
 def resume(
@@ -82,26 +96,8 @@ def reingest(
 ) -> IngestReport:
     """Read these documents again, changed or not. Unknown ids are passed over."""
     records = [record for id_ in document_ids if (record := rooms.store.documents.record(id_)) is not None]
-    return ingest([record.path for record in records], rooms, settings, on_progress, control, force=True)
-
-
-def remove_documents(
-    document_ids: Sequence[str], rooms: IngestRooms, settings: Settings, on_progress: OnProgress | None = None
-) -> int:
-    """Remove documents from the collection (never from disk); how many. Duplicates of a removed original take its place."""
-    removed = rooms.store.remove_documents(document_ids)
-    waiting = [one.path for one in rooms.store.documents.widowed() if Path(one.path).exists()]
-    if waiting:
-        ingest(waiting, rooms, settings, on_progress)
-        return removed
-    lock = IndexerLock(rooms.store.folder)
-    if removed and lock.try_acquire():
-        try:
-            catch_up(rooms.store, rooms.dense, rooms.keyword)
-            rooms.flush()
-        finally:
-            lock.release()
-    return removed
+    paths = [record.path for record in records]
+    return ingest(paths, rooms, settings, on_progress, control, force=True, remember=False)
 
 
 def _work(

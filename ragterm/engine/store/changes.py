@@ -11,7 +11,7 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from ragterm.engine.store.builds import live_number
+from ragterm.engine.store.builds import Build, live_number
 from ragterm.engine.store.connection import Database
 from ragterm.engine.types.protocols import IndexChanges, IndexEntry
 
@@ -27,27 +27,31 @@ class ChangeLog:
         with self._database.reading() as connection:
             return current_generation(connection)
 
-    def since(self, generation: int, vectors: bool = True, limit: int = 4096) -> IndexChanges:
-        """The net changes of the live build after `generation`: about `limit` entries at most, cut between two generations.
+    def since(
+        self, generation: int, vectors: bool = True, limit: int = 4096, build: Build | None = None
+    ) -> IndexChanges:
+        """The net changes of a build (the live one) after `generation`: about `limit` entries at most, cut between two generations.
 
         When `.generation` of the result is still below the store's, call again with it. An entry of a chunk that was
         removed meanwhile is left out; its removal then comes in a later call (so removing an unknown key is normal).
         """
         with self._database.reading() as connection:
-            build = live_number(connection)
-            upto = _cut(connection, generation, build, limit)
+            number = live_number(connection) if build is None else build.number
+            upto = _cut(connection, generation, number, limit)
             removed = connection.execute(
                 "SELECT key FROM changes WHERE generation > ? AND generation <= ? AND build = ? "
                 "AND operation = -1 AND added_in <= ?",
-                (generation, upto, build, generation),
+                (generation, upto, number, generation),
             ).fetchall()
-            added = list(_entries(connection, generation, upto, build, vectors))
+            added = list(_entries(connection, generation, upto, number, vectors))
         return IndexChanges(added, [key for (key,) in removed], upto)
 
-    def blocks(self, generation: int, vectors: bool = True, limit: int = 4096) -> Iterator[IndexChanges]:
+    def blocks(
+        self, generation: int, vectors: bool = True, limit: int = 4096, build: Build | None = None
+    ) -> Iterator[IndexChanges]:
         """Everything after `generation`, block by block; nothing when the index is up to date."""
         while generation < self.generation():
-            changes = self.since(generation, vectors, limit)
+            changes = self.since(generation, vectors, limit, build)
             generation = changes.generation
             yield changes
 

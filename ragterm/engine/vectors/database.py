@@ -83,10 +83,10 @@ class VectorDB:
     ) -> None:
         """A new, empty database: in memory, or in the folder `path`. Raises StoreError where there is one already.
 
-        `index` "hnsw": a graph, the quickest; with `m`, `ef_construction` and `profile`, of which "compact" keeps a third of the bytes
-        of "fast" in memory, leaves the vectors on the disk, and so needs a path. "ivf-pq": inverted lists of codes of `code_bytes`
-        (one for every 8 dimensions), the least memory where a path leaves the vectors on the disk. "ivf-flat": lists of whole
-        vectors. How many `lists`, and how many of them (`nprobe`) a search looks into, goes by the number of vectors.
+        `index` "hnsw": a graph, the quickest; with `m`, `ef_construction` and `profile`, of which "compact" keeps a fifth of the bytes
+        of "fast" in memory, leaves the vectors on the disk (the best few of a search are read there), and so needs a path. "ivf-pq":
+        inverted lists of codes of `code_bytes` (one for every 8 dimensions), the least memory where a path leaves the vectors on the
+        disk. "ivf-flat": lists of whole vectors. `lists`, and how many of them a search looks into (`nprobe`), go by the size.
         """
         shape: dict[str, Any] = {"profile": profile, "m": m, "ef_construction": ef_construction}
         shape |= {"lists": lists, "nprobe": nprobe, "code_bytes": code_bytes}
@@ -359,9 +359,8 @@ class VectorDB:
         return self._upkeep.wait(timeout)
 
     def get_stats(self) -> dict[str, Any]:
-        """What there is: counts, the index and its parameters, what answers a search now ("exact": a scan), bytes, mean time of a
-        search in milliseconds, the layers of a graph; `linked`: rows in the graph or the lists; `note` says what went wrong in the
-        background, "" for nothing."""
+        """What there is: counts, the index and its parameters, what `answers` a search now ("exact": a scan), bytes, the layers of a
+        graph; `linked`: rows in the graph or the lists; `note` says what went wrong in the background, "" for nothing."""
         index = self._index
         layers = layers_of(index.graph)
         return {

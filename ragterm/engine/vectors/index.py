@@ -281,7 +281,7 @@ class VectorIndex(Searching):
                 graph, order, self.ef_construction, threads, progress, int((levels[:first] >= 0).sum()), walked
             )
             with self._changing:
-                bare = graph._replace(codes=graph.codes[:0], sums=graph.sums[:0], bias=graph.bias[:0])
+                bare = _bare(graph)
                 nodes = int(np.count_nonzero(levels >= 0))
                 now = replace(self._state, graph=bare, linked=total, nodes=nodes)
                 self._state = now.with_alive(now.alive)
@@ -305,6 +305,12 @@ class VectorIndex(Searching):
             unit = step_of(limit, 8)
             bias = _bias(state.norms, unit * unit)
         return hnsw.empty_graph(codes, 8, levels, self.m, bias)
+
+
+def _bare(graph: hnsw.Graph) -> hnsw.Graph:
+    """The links without the codes that they were made with: new arrays, for a view of none of its rows would keep an array alive."""
+    codes = np.empty((0, graph.codes.shape[1]), dtype=np.uint8)
+    return graph._replace(codes=codes, sums=np.empty(0, dtype=np.int32), bias=np.empty(0, dtype=np.int32))
 
 
 def _bias(norms: NDArray[np.float64], unit: float) -> NDArray[np.int32]:

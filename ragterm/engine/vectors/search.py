@@ -47,8 +47,16 @@ class Result(NamedTuple):
     passed: NDArray[np.int64]  # (1,) how many of the nodes that a walk found are alive
 
 
+@entry_kernel
+def widened(k: int) -> int:
+    """How many of the best by codes of 8 bits are scored in full where `k` are wanted: by those, rows change places with their
+    neighbours only."""
+    return k + 4 + k // 8
+
+
 def new_result(k: int) -> Result:
-    return Result(np.empty(k, dtype=np.int64), np.empty(k, dtype=np.float64), np.zeros(1, dtype=np.int64))
+    room = widened(k)
+    return Result(np.empty(room, dtype=np.int64), np.empty(room, dtype=np.float64), np.zeros(1, dtype=np.int64))
 
 
 @fast_kernel
@@ -145,6 +153,22 @@ def finish(result: Result, size: int, metric: int, length: float) -> None:
             result.scores[i] = -math.sqrt(-result.scores[i])
 
 
+@inlined_kernel
+def score_in_full(prepared: Prepared, query: Floats, size: int, metric: int) -> int:
+    """Put the first `size` of prepared.result in order by the vectors themselves, which compact profiles leave on the disk."""
+    result = prepared.result
+    for i in range(size):
+        prefetch(prepared.vectors, result.rows[i])
+    for i in range(size):
+        row = result.rows[i]
+        if metric == EUCLIDEAN:
+            score = -np.float64(squared_distance(prepared.vectors, row, query))
+        else:
+            score = np.float64(dot_floats(prepared.vectors, row, query))
+        insert_result(result, i, size, row, score)
+    return size
+
+
 @entry_kernel
 def search_graph(box: Box, query: Floats, k: int, ef: int, rescored: int, metric: int, unit: float, step: float) -> int:
     """The `k` live rows nearest to `query` (d,) among the `rescored` nearest live ones by codes of the `ef` that Algorithm 5 finds, in
@@ -163,6 +187,7 @@ def search_graph(box: Box, query: Floats, k: int, ef: int, rescored: int, metric
     if short:
         for i in range(min(count, rescored)):
             prefetch(prepared.words, entry_node(pool[i]))
+    kept = widened(k) if planes else k
     size = passed = 0
     for i in range(count):
         row = entry_node(pool[i])
@@ -183,8 +208,10 @@ def search_graph(box: Box, query: Floats, k: int, ef: int, rescored: int, metric
             score = -np.float64(squared_distance(prepared.vectors, row, query))
         else:
             score = np.float64(dot_floats(prepared.vectors, row, query))
-        size = insert_result(result, size, k, row, score)
+        size = insert_result(result, size, kept, row, score)
     result.passed[0] = passed
+    if planes:
+        size = min(k, score_in_full(prepared, query, size, metric))
     # The caller will look at the names: they are as far away in memory as the vectors, and come meanwhile.
     for i in range(size):
         if result.rows[i] < prepared.names.shape[0]:

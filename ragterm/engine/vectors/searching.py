@@ -50,7 +50,7 @@ MOST_SCANNED = 1000
 FILTERED_EF = 1.5
 """By how much a walk behind a filter is wider than the share that passes asks for."""
 EF_SEARCH = 96
-RESCORED, RESCORED_PART, RESCORED_COMPACT_PART = 4, 10, 3
+RESCORED, RESCORED_PART, RESCORED_COMPACT_PART = 4, 10, 6
 """How many entries more than k are scored in full, and one for every so many of ef: more where the walk goes by coarser codes."""
 _FLOAT32 = np.dtype(np.float32)
 

@@ -5,7 +5,7 @@ the ledger of the ingest. An empty collection teaches how to fill it.
 from __future__ import annotations
 
 import time
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import events, on
@@ -27,7 +27,7 @@ from ragterm.ui.safe_text import line
 from ragterm.ui.widgets.document_card import card
 from ragterm.ui.widgets.ledger import IngestLedger
 from ragterm.ui.widgets.row_table import Cells, Column, RowTable
-from ragterm.ui.wording import counted
+from ragterm.ui.wording import counted, document_name, title_of
 
 if TYPE_CHECKING:
     from ragterm.engine.types.documents import Document, DocumentRow
@@ -54,7 +54,7 @@ REFRESH_SECONDS = 3.0
 def cells_of(row: DocumentRow) -> Cells:
     return {
         "state": STATES.get(row.state, (row.state, "")),
-        "title": (row.title or PurePath(row.path).name, ""),
+        "title": (title_of(row), ""),
         "kind": (row.kind, "muted"),
         "pages": (str(row.pages) if row.pages else "", "muted"),
         "chunks": (f"{row.chunks:,}" if row.chunks else "", ""),
@@ -215,7 +215,7 @@ class DocumentsPane(DocumentCommands, Pane):
 
     @on(messages.CollectionChanged)
     def _collection_changed(self) -> None:
-        self._rows = ()
+        self._rows, self.said = (), ""
         self.table.clear_marks()
         self._show_rows()
 
@@ -227,11 +227,10 @@ class DocumentsPane(DocumentCommands, Pane):
             rows.reverse()
         self.table.show(rows)
         self.refresh_bindings()  # what can be done depends on whether there is a row
-        total, failed = len(self._rows), sum(row.state == "failed" for row in self._rows)
-        box = self.query_one("#list")
-        shown = f"{len(rows):,} of {total:,}" if self._words else f"{total:,}"
-        box.border_title = Content(f"Documents of {line(self.bridge.collection)}: {shown}")
-        box.border_subtitle = Content.styled(f"{failed} failed", "$error") if failed else Content("")
+        shown = f"{len(rows):,} of {len(self._rows):,}" if self._words else f"{len(self._rows):,}"
+        live = " · following its folders" if self.bridge.followed == self.bridge.collection else ""
+        self.query_one("#list").border_title = Content(f"Documents of {line(self.bridge.collection)}: {shown}{live}")
+        self.show_said()
 
     @on(Input.Changed, "#filter")
     def _filter_changed(self, event: Input.Changed) -> None:
@@ -303,7 +302,7 @@ class DocumentsPane(DocumentCommands, Pane):
         elif row.state == "duplicate" and row.duplicate_of:
             self.post_message(messages.SourceRequested(document_id=row.duplicate_of))
         else:
-            title = PurePath(row.path).name + (" could not be read" if row.state == "failed" else " was skipped")
+            title = document_name(row.path) + (" could not be read" if row.state == "failed" else " was skipped")
             where = f"{row.path}\n\nstage: {row.stage}\n" if row.stage else f"{row.path}\n\n"
             self.post_message(messages.ErrorArose(RagtermError(title, where + row.error, row.hint)))
 
@@ -354,7 +353,7 @@ class DocumentsPane(DocumentCommands, Pane):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action in ("pause", "cancel"):
             return self.bridge.ingesting
-        if action in ("remove", "reingest", "mark", "limit", "open", "filter", "sort"):
+        if action in ("follow", "remove", "reingest", "mark", "limit", "open", "filter", "sort", "compare"):
             return bool(self._rows)
         return True
 

@@ -8,7 +8,6 @@ newest line until the reader scrolls away.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 from rich.segment import Segment
@@ -20,6 +19,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 from textual.widgets import Static
 
+from ragterm.engine.types.members import document_name
 from ragterm.ui.safe_text import line
 from ragterm.ui.widgets.row_table import fit
 from ragterm.ui.widgets.tones import tone
@@ -132,7 +132,7 @@ class LedgerLog(ScrollView, can_focus=True):
             facts = [line(one.error)]
         said = "  ".join(facts)
         room = max(8, width - 14 - len(said) - 1)
-        yield styled(fit(PurePath(one.path).name or one.path, room) + " ")
+        yield styled(fit(document_name(one.path) or one.path, room) + " ")
         yield styled(said, "muted")
 
 
@@ -231,7 +231,7 @@ def progress_head(progress: IngestProgress, width: int, failed: int = 0, *, paus
         details.append(f"{duration(progress.seconds)} so far")
     stage = "paused" if paused else STAGES.get(progress.stage, progress.stage)
     tone = "$warning" if stage == "paused" else "$accent"
-    doing = line(progress.message) if progress.message else line(PurePath(progress.path).name)
+    doing = line(progress.message) if progress.message else line(document_name(progress.path))
     while len(details) > 1 and len(stage) + len(" · ".join(details)) > width - 16:
         details.pop(0)  # the remaining time matters most
     said = " · ".join(details)
