@@ -111,6 +111,15 @@ class VectorIndex(Searching):
         return self._state.linked
 
     @property
+    def waiting(self) -> int:
+        """Rows that are not linked yet."""
+        return len(self._state.vectors) - self._state.linked
+
+    @property
+    def deleted(self) -> int:
+        return len(self._state.vectors) - self._state.live
+
+    @property
     def exact_limit(self) -> int:
         """Up to so many rows a graph is of no use."""
         return searching.EXACT_LIMIT
