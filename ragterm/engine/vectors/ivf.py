@@ -25,12 +25,11 @@ from ragterm.engine.types.errors import UsageError
 from ragterm.engine.vectors import inverted_lists, ivf_search
 from ragterm.engine.vectors.flat import checked_vectors
 from ragterm.engine.vectors.index import METRICS, Metric
-from ragterm.engine.vectors.index_state import lengths_of, unit_rows
+from ragterm.engine.vectors.index_state import unit_rows
 from ragterm.engine.vectors.inverted_lists import Payload
 from ragterm.engine.vectors.ivf_state import IvfState, Ready, made_ready, plain, untrained
 from ragterm.engine.vectors.kmeans import POINTS_PER_CENTROID, k_means, nearest_centroids, sample
 from ragterm.engine.vectors.pq import PqParameters, ProductQuantiser, as_coded, as_kept, train_quantiser
-from ragterm.engine.vectors.search import COSINE, DOT
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -292,14 +291,10 @@ class IvfIndex:
         return *self._found(prepared, count, query), int(prepared.seen[0]), int(prepared.seen[1])
 
     def scan(self, state: IvfState, query: Floats, k: int, rows: Rows) -> Found:
-        """The best `k` of `rows`, int64 ascending, by the float32 rows of `rescore_from` (for cosine of length 1), without lists."""
+        """The best `k` of `rows`, int64 ascending, by the float32 rows of `rescore_from`, without lists. The scores are those that
+        `probe` gives rows that it rescores, to the last bit."""
         ready = self._ready(state, 1, 0, k)
-        # The length of a query changes no order, and that of the rows is 1: to take both again would take as long as the products.
-        metric = DOT if self._metric == COSINE else self._metric
-        found, scores = self._found(ready.prepared, ivf_search.scan_rows(ready.box, query, rows, k, metric), query)
-        if self._metric == COSINE and (length := float(lengths_of(query[np.newaxis])[0])) > 0.0:
-            scores = np.clip(scores / length, -1.0, 1.0)
-        return found, scores
+        return self._found(ready.prepared, ivf_search.scan_rows(ready.box, query, rows, k, self._metric), query)
 
     def _found(self, prepared: ivf_search.Prepared, count: int, query: Floats) -> Found:
         if count < 0:
