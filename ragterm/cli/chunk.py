@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import click
 
+from ragterm.cli.chunk_builds import adopt, builds, rollback
 from ragterm.cli.ingest import cancel_on_interrupt
 from ragterm.cli.main import Globals, global_options
 from ragterm.cli.output import StatusLine, duration, emit_json, say, warn
@@ -31,6 +32,10 @@ _CUTS = 12
 @global_options
 def command() -> None:
     pass
+
+
+for one in (adopt, rollback, builds):
+    command.add_command(one)
 
 
 @command.command(

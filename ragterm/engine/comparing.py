@@ -25,7 +25,7 @@ from ragterm.engine.types.comparing import (
 )
 from ragterm.engine.types.control import Control
 from ragterm.engine.types.documents import Chunk, Document
-from ragterm.engine.types.errors import NotFoundError, ParseError
+from ragterm.engine.types.errors import NotFoundError, ParseError, UsageError
 
 if TYPE_CHECKING:
     from ragterm.engine.collections import Shelf
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from ragterm.engine.evaluation.compare_chunking import Report
     from ragterm.engine.resident import ResidentModels
     from ragterm.engine.types.protocols import Embedder, FloatArray
-    from ragterm.engine.types.settings import Settings
+    from ragterm.engine.types.settings import ChunkingSettings, Settings
 
     OnProgress = Callable[[ComparisonProgress], None]
     OnStep = Callable[[str], None]
@@ -54,6 +54,15 @@ class ChunkingQuestions:
         from ragterm.engine.chunking.registry import DESCRIPTIONS
 
         return dict(DESCRIPTIONS)
+
+    def chunking_of(self, written: str) -> ChunkingSettings:
+        """The settings of a strategy as `--strategies` takes it. Raises UsageError, ConfigError."""
+        from ragterm.engine.evaluation.chosen_strategies import chosen_strategies
+
+        chosen = chosen_strategies((written,), self.settings.chunking)
+        if len(chosen) != 1:
+            raise UsageError("One strategy at a time", written, "for example recursive:max_tokens=128")
+        return chosen[0].settings
 
     def compare_chunking(
         self,

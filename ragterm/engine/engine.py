@@ -34,6 +34,7 @@ from ragterm.engine.types.errors import DownloadNeeded, NotFoundError, RagtermEr
 from ragterm.engine.types.health import Check, LlmStatus
 from ragterm.engine.types.settings import ChunkingSettings, Settings, load_settings
 from ragterm.engine.types.tracing import RetrievalSettings, Trace
+from ragterm.engine.types.web import WebOptions
 
 if TYPE_CHECKING:
     from ragterm.engine.types.builds import BuildInfo, Rebuilt
@@ -111,14 +112,15 @@ class Engine(GraphQuestions, ChunkingQuestions, KeepingInStep):
         collection: str = "default",
         on_progress: OnProgress | None = None,
         control: Control | None = None,
+        web: WebOptions | None = None,
     ) -> IngestReport:
-        """Read files and folders into a collection, made when it is not there. A document that cannot be read is an outcome of the
-        report; a path that is neither on disk nor in the collection raises NotFoundError."""
+        """Read files, folders and web pages (with `web`, sites) into a collection, made when it is not there. A document that cannot be
+        read is an outcome of the report; a path that is neither on disk nor in the collection raises NotFoundError."""
         from ragterm.engine.ingest import ingest
 
         opened = self._shelf.get(collection, create=True)
         opened.store.aside.purge()
-        report = ingest(paths, opened.ingest_rooms(), self.settings, on_progress, control)
+        report = ingest(paths, opened.ingest_rooms(), self.settings, on_progress, control, web=web or WebOptions())
         return self._ingested(opened, report)
 
     def ingest_folder_collection(

@@ -312,6 +312,23 @@ ACTIONS: tuple[Action, ...] = (
     Action("comparison.next", "Next document", "The next document", "n", "document(1)", palette=False),
     Action("comparison.previous", "Previous document", "The document before", "p", "document(-1)", palette=False),
     Action("comparison.strategies", "Strategies", "Choose strategies and settings", "s", "strategies", palette=False),
+    Action(
+        "comparison.adopt",
+        "Use A",
+        "Cut the collection by the strategy on the left",
+        "u",
+        "adopt",
+        show=True,
+        palette=False,
+    ),
+    Action(
+        "comparison.back",
+        "Go back",
+        "Back to the chunks before the last that was adopted",
+        "r",
+        "roll_back",
+        palette=False,
+    ),
     Action("comparison.questions", "Questions", "Measure with a file of questions", "q", "questions", palette=False),
     # The teaching mode
     Action("lesson.close", "Close", "Back to the layers", "escape,q", "close", show=True, palette=False),

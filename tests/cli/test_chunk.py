@@ -133,3 +133,35 @@ def test_what_a_collection_has_embedded_is_not_embedded_again(ragterm, docs, tmp
     assert recursive.measures is not None and recursive.measures.token_recall == 1
     assert embedder.texts == result.embedded == by_line.chunks, "only the lines are new"
     assert result.reused == recursive.chunks + by_line.chunks
+
+
+def test_a_strategy_is_adopted_listed_and_taken_back(ragterm, docs, tmp_path):
+    home = ("--home", tmp_path / "home")
+    assert ragterm("ingest", docs, "--json", *home).json["chunks"] == 2
+    made = ragterm("chunk", "adopt", "lines", "--json", *home)
+    assert (made.code, made.json["documents"], made.json["chunks"]) == (0, 2, 4)
+    listed = ragterm("chunk", "builds", "--json", *home).json["builds"]
+    assert [(one["strategy"], one["live"], one["previous"], one["chunks"]) for one in listed] == [
+        ("auto", False, True, 2),
+        ("lines", True, False, 4),
+    ]
+    assert (
+        ragterm("search", "cobalt", "--rerank", "none", "--json", *home)
+        .json["results"][0]["text"]
+        .startswith("The glaze")
+    )
+    back = ragterm("chunk", "rollback", *home)
+    assert back.code == 0 and "2 chunks" in back.out
+    again = ragterm("chunk", "rollback", *home)
+    assert again.code == 0 and "4 chunks" in again.out
+
+
+def test_what_cannot_be_adopted_is_one_line(ragterm, docs, tmp_path):
+    home = ("--home", tmp_path / "home")
+    ragterm("ingest", docs, *home)
+    wrong = ragterm("chunk", "adopt", "recursiv", *home)
+    assert wrong.code == 2 and "did you mean recursive?" in wrong.err
+    two = ragterm("chunk", "adopt", "lines,windows", *home)
+    assert two.code == 2 and "One strategy at a time" in two.err
+    nothing = ragterm("chunk", "rollback", *home)
+    assert nothing.code == 1 and "no build to go back to" in nothing.err

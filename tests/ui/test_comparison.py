@@ -15,10 +15,12 @@ from support.fake_engine import HOSTILE, TEXT
 from support.ui import make_app, running, screen_text, until
 
 from ragterm.engine.chunking import registry
+from ragterm.engine.types.builds import Rebuilt
 from ragterm.engine.types.comparing import SpanMeasures
-from ragterm.engine.types.errors import RagtermError
+from ragterm.engine.types.errors import NotFoundError, RagtermError
+from ragterm.engine.types.ingesting import IngestProgress
 from ragterm.ui.screens.comparison import ComparisonScreen, figures
-from ragterm.ui.screens.dialogs import ErrorScreen, TextScreen
+from ragterm.ui.screens.dialogs import ConfirmScreen, ErrorScreen, TextScreen
 from ragterm.ui.widgets.chunk_text import ChunkText
 
 
@@ -168,3 +170,37 @@ def test_which_chunks_hold_a_character() -> None:
     view.text = "x" * 40
     view.chunks = ((0, 10), (8, 20), (20, 30))
     assert [view.covering(at) for at in (0, 8, 9, 10, 20, 29, 30)] == [[0], [0, 1], [0, 1], [1], [2], [2], []]
+
+
+async def test_the_strategy_on_the_left_is_adopted_after_a_question_and_one_goes_back() -> None:
+    engine = ComparingEngine()
+    asked: list[Any] = []
+
+    def rechunk(chunking: Any, collection: str, on_progress: Any, control: Any) -> Rebuilt:
+        asked.append((chunking.strategy, collection))
+        on_progress(IngestProgress("embedding", collection, files_total=3, files_done=1))
+        return Rebuilt("new", "old", 3, 41, 40, 0.1)
+
+    def roll_back(collection: str, on_progress: Any, control: Any) -> Rebuilt:
+        asked.append(("back", collection))
+        raise NotFoundError("There is no build to go back to", "[/red]", "nothing to do")
+
+    engine.rechunk, engine.roll_back = rechunk, roll_back  # type: ignore[attr-defined]
+    app = make_app(engine)
+    async with running(app) as pilot:
+        await pilot.press("down", "down")
+        screen = await opened(pilot, app)
+        await pilot.press("a", "a", "u")
+        await until(pilot, lambda: isinstance(app.screen, ConfirmScreen))
+        await pilot.press("escape")
+        await until(pilot, lambda: app.screen is screen)
+        assert asked == []
+        await pilot.press("u")
+        await until(pilot, lambda: isinstance(app.screen, ConfirmScreen))
+        await pilot.click("#yes")
+        await until(pilot, lambda: "41 chunks answer now" in screen_text(app))
+        assert asked == [("lines", app.bridge.collection)]
+        await until(pilot, lambda: not screen.switching)
+        await pilot.press("r")
+        await until(pilot, lambda: isinstance(app.screen, ErrorScreen))
+        assert asked[-1][0] == "back"

@@ -110,7 +110,7 @@ def _by_content(data: bytes, kind: DocumentKind) -> DocumentKind:
     start = data[:512].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if start.startswith(b"{\\rtf"):
         return "rtf"
-    if kind in _PACKED or kind in ("pdf", "rtf", "text"):
+    if kind in _PACKED or kind in ("pdf", "rtf", "text", "markdown", "json", "csv"):
         if start.startswith((b"<!doctype html", b"<html")):
             return "html"
         if kind in ("xlsx", "rtf") and not start.startswith((b"<?xml", b"\xd0\xcf\x11\xe0")):

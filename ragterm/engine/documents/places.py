@@ -1,4 +1,5 @@
-"""Where a document's bytes lie: at its path, or, when it is a member of a container, where that was unpacked to.
+"""Where a document's bytes lie: at its path, or, when it is a member of a container, where that was unpacked to, and of a web page,
+where it was fetched to.
 
 A container is unpacked into `<collection>/unpacked/<its document id>/`, each member under its own document id: no name from inside
 a container ever becomes a name on disk. What is there is a convenience, no truth: it may go at any time, and is made again from
@@ -15,6 +16,7 @@ from pathlib import Path
 
 from ragterm.engine.documents.sources import document_id, hash_file, kind_of
 from ragterm.engine.types.members import containers_of, is_member, outermost
+from ragterm.engine.types.web import is_url
 
 MAX_DEPTH = 3
 """So many containers are opened, one in the other; what lies deeper is left out with a reason."""
@@ -46,6 +48,7 @@ class Places:
 
     def __init__(self, folder: Path) -> None:
         self.unpacked = folder / "unpacked"
+        self.fetched = folder / "fetched"
 
     def folder_of(self, container: str) -> Path:
         """Where a container's members are unpacked to."""
@@ -54,7 +57,9 @@ class Places:
     def file_of(self, path: str) -> Path:
         """The file with the document's bytes, whether it is there or not."""
         containers = containers_of(path)
-        return self.folder_of(containers[-1]) / staged_name(path) if containers else Path(path)
+        if containers:
+            return self.folder_of(containers[-1]) / staged_name(path)
+        return self.fetched / document_id(path) if is_url(path) else Path(path)
 
     def stat(self, path: str) -> tuple[int, int]:
         """(bytes, time of change in ns). Raises OSError."""
@@ -68,7 +73,7 @@ class Places:
     def staging(self, path: str, max_file_mb: int) -> Staging | None:
         """What a parser must be told of this document, None when its path says it all."""
         container = is_container(path)
-        if not container and not is_member(path):
+        if not container and not is_member(path) and not is_url(path):
             return None
         folder = str(self.folder_of(path)) if container else ""
         return Staging(str(self.file_of(path)), folder, max_file_mb)
@@ -86,5 +91,5 @@ class Places:
 
 def exists(path: str) -> bool:
     """Whether the document's file is on disk: of a member, the file that holds it. Whether it still holds it, only its parser can
-    say."""
-    return os.path.lexists(outermost(path))
+    say; of a page, only its server."""
+    return is_url(path) or os.path.lexists(outermost(path))

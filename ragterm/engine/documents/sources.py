@@ -18,6 +18,7 @@ import stat
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from ragterm.engine.documents.formats import ADVICE, BY_ENDING
 from ragterm.engine.documents.generated import unwanted_by_name
@@ -28,6 +29,7 @@ from ragterm.engine.types.documents import DocumentKind
 from ragterm.engine.types.errors import NotFoundError
 from ragterm.engine.types.ingesting import Survey
 from ragterm.engine.types.members import is_member
+from ragterm.engine.types.web import is_url
 
 DATA_LIMIT = 256 * 1024
 """Bytes up to which a data file (YAML, INI, XML, ...) is read as text: settings and small tables, not dumps."""
@@ -40,7 +42,13 @@ _TEXT_NAMES = frozenset(
 
 
 def kind_of(path: str | Path) -> DocumentKind | None:
-    """The kind a file is parsed as, by its name alone; None for a kind that is not supported."""
+    """The kind a file is parsed as, by its name alone; None for a kind that is not supported. A web page is HTML unless its address
+    ends like another document."""
+    address = _SLASHES.sub(r"\1//", str(path))  # a Path has lost one of the two
+    if is_url(address) and not is_member(address):
+        ending = os.path.splitext(urlsplit(address).path)[1].lower()
+        kind = BY_ENDING.get(ending, "html")
+        return "html" if kind == "code" else kind
     name = os.path.basename(path)
     if name in CODE_NAMES:
         return "code"
@@ -53,12 +61,15 @@ def kind_of(path: str | Path) -> DocumentKind | None:
 
 
 _IGNORE_FILES_NAMED = 5
+_SLASHES = re.compile(r"^(https?:)/(?!/)", re.IGNORECASE)
 _NAME_PARTS = re.compile(r"[.\-_ ]")
 _NO_FORMAT = frozenset(".old .orig .bak .in .mit .apache .bsd .gpl .lgpl .en .de .fr .es .1 .2 .3".split())
 
 
 def document_id(path: str | Path) -> str:
-    """16 hexadecimal digits of the SHA-256 of the absolute path: survives re-ingestion."""
+    """16 hexadecimal digits of the SHA-256 of the absolute path, or of the address of a page: survives re-ingestion."""
+    if is_url(str(path)):
+        return hashlib.sha256(str(path).encode("utf-8", "surrogatepass")).hexdigest()[:16]
     return hashlib.sha256(os.fsencode(os.path.abspath(path))).hexdigest()[:16]
 
 
@@ -76,7 +87,10 @@ def survey(paths: Sequence[str | Path], max_file_mb: int, control: Control | Non
     Raises NotFoundError for a path that is not there, Cancelled."""
     walk = _Walk(max_file_mb * 1024 * 1024, control or Control())
     for path in paths:
-        walk.root(os.path.abspath(os.path.expanduser(path)))
+        if is_url(str(path)):
+            walk.page(str(path))
+        else:
+            walk.root(os.path.abspath(os.path.expanduser(path)))
     return Survey(
         roots=tuple(walk.roots),
         files=tuple(sorted(walk.files)),
@@ -102,6 +116,12 @@ class _Walk:
         self.ignored: list[str] = []
         self.noted: set[str] = set()
         self.bytes = 0
+
+    def page(self, url: str) -> None:
+        """A web page is asked for when it is fetched."""
+        self.roots.append(url)
+        self.files.add(url)
+        self.kinds[kind_of(url) or "html"] += 1
 
     def root(self, path: str) -> None:
         try:

@@ -7,14 +7,18 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ragterm import __version__
-from ragterm.engine.documents.places import exists
+from ragterm.engine.documents.places import Places, exists
 from ragterm.engine.documents.sources import document_id, kind_of, survey
 from ragterm.engine.store import CollectionStore, FileRecord, NewJob
 from ragterm.engine.types.control import Control
 from ragterm.engine.types.ingesting import DocumentOutcome, Survey
 from ragterm.engine.types.members import is_member, outermost
+
+if TYPE_CHECKING:
+    from ragterm.engine.ingest.web import FetchedPages
 
 FAILED_TRIES = 2
 """A file that failed this often, by this version of ragterm, is not tried again until it changes (or a person insists)."""
@@ -38,14 +42,15 @@ def plan(
     control: Control,
     force: bool = False,
     left_out: Set[str] = frozenset(),
+    web: FetchedPages | None = None,
 ) -> Plan:
     """Survey `paths` and sort every file found into settled or to do; documents of these folders that are gone from disk, or that
     an ignore file names by now, are removal jobs. A path that is no longer there is a removal when it is a document's. The document
-    ids in `left_out` are passed over.
+    ids in `left_out` are passed over. `web` are pages that were fetched beforehand.
 
     Raises NotFoundError for a path that is neither on disk nor in the collection, Cancelled.
     """
-    records = store.documents.records()
+    records, places = store.documents.records(), Places(store.folder)
     members = _by_container(records)
     absolute = [os.path.abspath(Path(path).expanduser()) for path in paths]  # noqa: PTH100 - as document_id does: no link is followed
     gone = [path for path in absolute if document_id(path) in records and not exists(path)]
@@ -59,14 +64,14 @@ def plan(
     for job in store.jobs.left_over():
         if is_member(job.path):
             waiting[outermost(job.path)][job.path] = job
-    for number, path in enumerate(found.files):
+    for number, path in enumerate((*found.files, *(web.pages if web else ()))):
         if number % 256 == 0:
             control.checkpoint()
         id_ = document_id(path)
         if id_ in left_out:
             settled.append(DocumentOutcome(path, "skipped", id_, kind=kind_of(path) or "", error=REMOVED_BY_HAND))
             continue
-        size, mtime_ns = _stat(path)
+        size, mtime_ns = _stat(places.file_of(path))
         record = records.get(id_)
         outcome = None
         if record is not None and not force and (record.size, record.mtime_ns) == (size, mtime_ns):
@@ -93,8 +98,15 @@ def plan(
     jobs.extend(NewJob("remove", document_id(path), path) for path in dict.fromkeys(gone))
     jobs.extend(_vanished(found, records, gone))
     jobs.extend(NewJob("remove", id_, one.path, force=True) for id_, one in unwanted.items())
+    if web:
+        settled.extend(web.outcomes)
+        gone = [path for url in web.gone for path in (url, *(one.path for one in members[url]))]
+        jobs.extend(
+            NewJob("remove", document_id(path), path, force=True) for path in gone if document_id(path) in records
+        )
     named = {job.document_id for job in jobs}
-    return Plan(tuple(one for one in settled if one.document_id not in named), tuple(jobs))
+    left = tuple(one for one in settled if one.document_id not in named)
+    return Plan(left, tuple(jobs), tuple(web.warnings) if web else ())
 
 
 def _is_read(path: str, records: dict[str, FileRecord]) -> bool:
@@ -111,9 +123,9 @@ def _by_container(records: dict[str, FileRecord]) -> defaultdict[str, list[FileR
     return members
 
 
-def _stat(path: str) -> tuple[int, int]:
+def _stat(file: Path) -> tuple[int, int]:
     try:
-        status = Path(path).stat()
+        status = file.stat()
     except OSError:
         return 0, 0  # it went away since the survey: whoever works on it will see
     return status.st_size, status.st_mtime_ns

@@ -11,7 +11,9 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from ragterm.engine.documents.places import Places
 from ragterm.engine.ingest.pipeline import Conductor
 from ragterm.engine.ingest.planning import Plan, plan
 from ragterm.engine.ingest.progress import Reporter
@@ -22,7 +24,12 @@ from ragterm.engine.types.control import Control
 from ragterm.engine.types.errors import Cancelled, RagtermError
 from ragterm.engine.types.ingesting import DocumentOutcome, IngestProgress, IngestReport
 from ragterm.engine.types.settings import Settings
+from ragterm.engine.types.web import WebOptions, is_url
 
+if TYPE_CHECKING:
+    from ragterm.engine.ingest.web import FetchedPages
+
+ONE_PAGE = WebOptions()
 OnProgress = Callable[[IngestProgress], None]
 _POLL_SECONDS = 0.2
 
@@ -37,9 +44,10 @@ def ingest(
     force: bool = False,
     remember: bool = True,
     following: bool = False,
+    web: WebOptions = ONE_PAGE,
 ) -> IngestReport:
-    """Bring the collection in step with these files and folders. `force` reads unchanged files again; `remember` makes the paths
-    roots of the collection; one that is `following` its folders leaves out what a person removed.
+    """Bring the collection in step with these files, folders and web pages (with `web`, sites). `force` reads unchanged files again;
+    `remember` makes the paths roots of the collection; one that is `following` its folders leaves out what a person removed.
 
     Returns when every file found has its outcome, or, `cancelled`, with what was done until then: the rest stays queued for
     `resume`. Raises NotFoundError for a path that is nowhere, StoreError, ModelError; what was committed stays.
@@ -49,7 +57,10 @@ def ingest(
     reporter.show("finding")
     try:
         left_out = rooms.store.roots.left_out() if following else frozenset()
-        found = plan(paths, rooms.store, settings.ingest.max_file_mb, control, force, left_out)
+        urls = [str(path) for path in paths if is_url(str(path))]
+        paths = [path for path in paths if not is_url(str(path))]
+        pages = _fetched(urls, rooms.store, settings, web, control, reporter) if urls else None
+        found = plan(paths, rooms.store, settings.ingest.max_file_mb, control, force, left_out, pages)
     except Cancelled:
         reporter.show("cancelled")
         return IngestReport(rooms.collection, (), 0, reporter.seconds, cancelled=True)
@@ -62,6 +73,25 @@ def ingest(
     if found.jobs:
         requests = [rooms.store.jobs.open_request(Owner.this_process(), found.jobs)]
     return _work(rooms, settings, requests, reporter, control, found.settled, found.warnings)
+
+
+def _fetched(
+    urls: Sequence[str],
+    store: CollectionStore,
+    settings: Settings,
+    options: WebOptions,
+    control: Control,
+    reporter: Reporter,
+) -> FetchedPages:
+    from ragterm.engine.ingest.web import fetch_pages
+
+    def show(url: str) -> None:
+        reporter.show("finding", f"fetching {url}")
+
+    try:
+        return fetch_pages(urls, Places(store.folder), settings, options, control, show)
+    finally:
+        reporter.message = ""
 
 
 def _remember(paths: Sequence[str | Path], store: CollectionStore, found: Plan) -> None:

@@ -77,9 +77,11 @@ class IngestSettings:
 
 @dataclass(frozen=True, slots=True)
 class PrivacySettings:
-    """`offline` refuses every socket but loopback. Traces and chats older than `retention_days` are deleted at the next start."""
+    """`offline` refuses every socket but loopback; `private_addresses` lets pages be fetched from this machine and its network. Traces
+    and chats older than `retention_days` are deleted at the next start."""
 
     offline: bool = False
+    private_addresses: bool = False
     save_traces: bool = True
     retention_days: int = 90
 

@@ -22,6 +22,7 @@ from ragterm.engine.types.errors import Cancelled
 from ragterm.ui import messages
 from ragterm.ui.actions import bindings
 from ragterm.ui.safe_text import content, line, shorten
+from ragterm.ui.screens.adoption import Adoption
 from ragterm.ui.screens.dialogs import TextScreen, dialog_css
 from ragterm.ui.widgets.chunk_text import ChunkText
 from ragterm.ui.widgets.line_view import Line, LineView, blank_line, styled
@@ -140,7 +141,7 @@ def figures(result: ChunkingComparison, width: int) -> list[str]:
     return [row([column.head for column in columns]), *(row(texts) for texts in rows)]
 
 
-class ComparisonScreen(ModalScreen[None]):
+class ComparisonScreen(Adoption, ModalScreen[None]):
     """`documents` are ids in the current collection. `strategies` as `--strategies` takes them; none: all there are."""
 
     DEFAULT_CSS = (
@@ -176,7 +177,7 @@ class ComparisonScreen(ModalScreen[None]):
         with Vertical(classes="dialog") as dialog:
             dialog.border_title = Content("Chunking compared")
             dialog.border_subtitle = Content(
-                "a b strategies · d next difference · n p document · s choose strategies · q questions · Esc closes"
+                "a b strategies · d next difference · n p document · s strategies · q questions · u use A · r go back · Esc closes"
             )
             yield Figures(id="figures")
             yield Static("", id="which", markup=False)
@@ -190,6 +191,7 @@ class ComparisonScreen(ModalScreen[None]):
 
     def on_unmount(self) -> None:
         self._control.cancel()
+        self.rebuild.cancel()  # what is there stays, and the next time goes on from it
 
     # --- The comparison ----------------------------------------------------------------------------------------------------------
 
