@@ -33,7 +33,10 @@ def _nothing_is_compiled_here(monkeypatch: pytest.MonkeyPatch) -> None:
     compiled code run in processes of their own; here the plain ones are as warm as they get."""
     from ragterm.engine.vectors import execution, warm
 
-    monkeypatch.setattr(warm, "warm", lambda: monkeypatch.setattr(execution, "_warm", True))
+    def note(family: str = "graph") -> None:
+        monkeypatch.setattr(execution, "_warm", execution._warm | {family})
+
+    monkeypatch.setattr(warm, "warm", note)
     monkeypatch.setattr(execution, "_warm", execution._warm)
 
 
