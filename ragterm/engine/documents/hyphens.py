@@ -28,11 +28,10 @@ class Vocabulary:
     """The words of a document, those broken at a line end left out."""
 
     def __init__(self, lines: Iterable[str]) -> None:
-        self._counts: Counter[str] = Counter()
-        for line in lines:
-            if MARK in line:
-                line = _BROKEN.sub(" ", line)
-            self._counts.update(_WORD.findall(line.lower()))
+        text = "\n".join(lines)
+        if MARK in text:
+            text = _BROKEN.sub(" ", text)
+        self._counts = Counter(_WORD.findall(text.lower()))
         for word in [word for word in self._counts if "-" in word]:
             for part in word.split("-"):
                 self._counts[part] += 1

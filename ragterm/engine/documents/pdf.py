@@ -6,16 +6,14 @@ is limited to UCS-2. pdfium writes an end-of-line hyphen, and the line end behin
 
 from __future__ import annotations
 
-import ctypes
 import re
-from collections.abc import Iterator
-from itertools import repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ragterm.engine.documents.builder import MAX_TEXT, DocumentBuilder
-from ragterm.engine.documents.hyphens import MARK
-from ragterm.engine.documents.pdf_layout import Line, OutlineEntry, Page, add_pages
+from ragterm.engine.documents.pdf_layout import OutlineEntry, Page, add_pages
+from ragterm.engine.documents.pdf_text import read_lines
+from ragterm.engine.documents.reading_order import in_reading_order, rows_joined
 from ragterm.engine.documents.running_lines import drop_running_lines
 from ragterm.engine.types.errors import ParseError
 
@@ -24,29 +22,14 @@ if TYPE_CHECKING:
 
 MAX_PAGES = 20_000
 MAX_OUTLINE = 5_000
-_WIDE_GAP = 1.4
-"""Heights of a character between two words from which on they stand in different cells."""
-_LINE = re.compile(rf"[^\r\n{MARK}]+{MARK}?|{MARK}")
-_SPACE = re.compile(r"[ \t\xa0]+")
 _NO_TITLE = re.compile(
     r"(?:microsoft (?:word|powerpoint|excel)\b.*|untitled.*|\(?(?:anonymous|unspecified)\)?|document\d*|"
     r".*\.(?:docx?|pdf|tex|dvi|indd|qxd|rtf|odt|xlsx?|pptx?)|"
     r"[\W\d_]*|unbekannt|title|powerpoint presentation|slide \d+)",
     re.IGNORECASE,
 )
-_SYMBOLS = str.maketrans(
-    {
-        **dict.fromkeys(map(chr, range(0xF8E5, 0xF8FF)), " "),  # Adobe's pieces of tall brackets
-        "\uf0b7": "•",
-        "\uf0a7": "▪",
-        "\uf0d8": "➢",
-        "\uf0fc": "✓",
-        "\ufffe": MARK,
-        "\xad": MARK,
-        "\uffff": " ",
-    }
-)
-"""One character for one, so that indices stay pdfium's."""
+LETTER = re.compile(r"[^\W_]")
+_UNREADABLE = re.compile("[\ufffd\ue000-\uf8ff\x00\x01\x03-\x1f]")
 _FIELDS = {"Author": "author", "Subject": "subject", "Keywords": "keywords", "CreationDate": "date"}
 _SCAN_HINT = "run text recognition on it (for example: ocrmypdf in.pdf out.pdf) and ingest the result"
 
@@ -70,14 +53,14 @@ def parse_pdf(data: bytes, path: Path) -> ParsedDocument:
 def _parse(document: Any, data: bytes, path: Path) -> ParsedDocument:
     count = len(document)
     check_pages(count)
-    builder = DocumentBuilder()
+    builder, outline = DocumentBuilder(), _outline(document, count)
     pages: list[Page] = []
     empty: list[int] = []
     garbled: list[int] = []
     unreadable: list[int] = []
     size, images = 0, False
     for number in range(1, count + 1):
-        page, pictures = _page(document, number)
+        page, pictures = _page(document, number, weights=not outline)
         if page is None:
             unreadable.append(number)
             continue
@@ -85,7 +68,7 @@ def _parse(document: Any, data: bytes, path: Path) -> ParsedDocument:
         text = "".join(line.text for line in page.lines)
         size += len(text)
         check_size(size)
-        if not any(c.isalnum() for c in text):
+        if LETTER.search(text) is None:
             empty.append(number)
         elif is_garbled(text):
             garbled.append(number)
@@ -99,7 +82,7 @@ def _parse(document: Any, data: bytes, path: Path) -> ParsedDocument:
         raise no_text(count, images=images, garbled=bool(garbled))
     warn_pages(builder, count, empty=empty, garbled=garbled, unreadable=unreadable)
     drop_running_lines(pages)
-    add_pages(builder, pages, _outline(document, count))
+    add_pages(builder, pages, outline)
     raw = document.get_metadata_dict(skip_empty=True)
     metadata = {
         name: _date(raw.get(key, "")) if name == "date" else raw[key]
@@ -127,8 +110,7 @@ def check_size(size: int) -> None:
 
 def is_garbled(text: str) -> bool:
     """Whether a font without a Unicode map left nothing readable."""
-    bad = sum(c == "\ufffd" or "\ue000" <= c <= "\uf8ff" or c < " " for c in text if c not in MARK)
-    return bad * 3 > len(text)
+    return 3 * len(_UNREADABLE.findall(text)) > len(text)
 
 
 def no_text(count: int, *, images: bool, garbled: bool = False) -> ParseError:
@@ -172,7 +154,7 @@ def _date(value: str) -> str:
     return "-".join(part for part in found.groups() if part) if found else value
 
 
-def _page(document: Any, number: int) -> tuple[Page | None, bool]:
+def _page(document: Any, number: int, *, weights: bool) -> tuple[Page | None, bool]:
     """A page's lines, and whether it shows pictures when it has no text. None when pdfium cannot load it."""
     import pypdfium2
 
@@ -182,60 +164,16 @@ def _page(document: Any, number: int) -> tuple[Page | None, bool]:
     except pypdfium2.PdfiumError:
         return None, False
     try:
-        lines = list(_lines(text_page.raw, text_page.count_chars()))
+        width, height = page.get_size()
+        lines = list(read_lines(text_page, page.get_rotation(), width, height, weights=weights))
+        lines = rows_joined(in_reading_order(lines))
         pictures = not lines and any(
             True for _ in page.get_objects(filter=(pypdfium2.raw.FPDF_PAGEOBJ_IMAGE,), max_depth=3)
         )
-        return Page(number, page.get_height(), lines), pictures
+        return Page(number, height, lines), pictures
     finally:
         text_page.close()
         page.close()
-
-
-def _lines(text_page: Any, count: int) -> Iterator[Line]:
-    from pypdfium2 import raw
-
-    codes = map(raw.FPDFText_GetUnicode, repeat(text_page, count), range(count))
-    text = "".join([chr(code) if code < 0x110000 else "\ufffd" for code in codes]).translate(_SYMBOLS)
-    box = raw.FS_RECTF()
-    pointer = ctypes.byref(box)
-
-    def place(index: int) -> tuple[float, float, float, float]:
-        raw.FPDFText_GetLooseCharBox(text_page, index, pointer)
-        return box.left, box.right, box.bottom, box.top
-
-    name, flags = ctypes.create_string_buffer(128), ctypes.c_int()
-
-    def is_bold(index: int) -> bool:
-        """By weight, or by name: the standard fonts carry no weight."""
-        if raw.FPDFText_GetFontWeight(text_page, index) >= 600:
-            return True
-        length = raw.FPDFText_GetFontInfo(text_page, index, name, 128, flags)
-        return 0 < length <= 128 and b"bold" in name.value.lower()
-
-    for found in _LINE.finditer(text):
-        words = found.group()
-        start = found.start() + len(words) - len(words.lstrip())
-        end = found.start() + len(words.rstrip().rstrip(MARK))
-        if end <= start:
-            continue
-        left, _, bottom, top = place(start)
-        _, _, middle_bottom, middle_top = place((start + end) // 2)
-        _, right, last_bottom, last_top = place(end - 1)
-        # The first character may be a raised footnote mark, the last one an index: the middle of three heights is the line's.
-        size = max(sorted((top - bottom, middle_top - middle_bottom, last_top - last_bottom))[1], 1.0)
-        if abs(last_bottom - bottom) > 3 * size:  # set vertically or turned: its width says nothing
-            right = left
-        cells: list[str] = []
-        begin = start
-        if right - left > 8 * size:
-            for space in _SPACE.finditer(text, start, end):
-                if place(space.end())[0] - place(space.start() - 1)[1] > _WIDE_GAP * size:
-                    cells.append(text[begin : space.start()])
-                    begin = space.end()
-        cells.append(text[begin:end])
-        bold = is_bold(start) and is_bold(end - 1)  # both ends: a bold label before its value is no heading
-        yield Line(words.strip(" \t\xa0"), left, right, bottom, top, size, bold, tuple(cells))
 
 
 def _outline(document: Any, count: int) -> list[OutlineEntry]:

@@ -26,13 +26,16 @@ _CAPTION = re.compile(r"(?:figure|fig\.|table|abbildung|tabelle)\s+\d", re.IGNOR
 _LABEL = re.compile(
     r"(?:(?:chapter|section|part|appendix|kapitel)\s+)?(?:\d{1,3}|[A-Z])(?:\.\d{1,3})*[.:)]?\s+", re.IGNORECASE
 )
+_NO_LETTER = re.compile(r"[\W_]+")
 _SENTENCE_END = re.compile(r"[.!?:…][\"')\]”’]*$")
 
 
 @dataclass(slots=True)
 class Line:
     """One line of a page. `text` has a U+0002 at its end where a hyphen stood; coordinates are in points, y upwards; `size` is the
-    height of its first character's box; `cells` are the texts between wide gaps (one: no gap)."""
+    height of its first character's box; `cells` are the texts between wide gaps (one: no gap); `pieces` are text, left and right
+    of what stands between gaps that are as wide as a gutter may be (none: no such gap); `at` is its place among the page's
+    lines as they were drawn."""
 
     text: str
     left: float
@@ -43,6 +46,8 @@ class Line:
     bold: bool
     cells: tuple[str, ...]
     edge: float = 0.0
+    pieces: tuple[tuple[str, float, float], ...] = ()
+    at: int = 0
 
 
 @dataclass(slots=True)
@@ -87,6 +92,11 @@ class _Writer:
     ) -> None:
         self.builder, self.page, self.words, self.levels, self.pitch = builder, page, words, levels, pitch
         self.due = due
+        # No line that is much longer than a bookmark repeats it.
+        longest = max((len(entry.title) for entry in due), default=0) + 24
+        self.names = (
+            [_names(line.text) if len(line.text) <= longest else ("", "") for line in page.lines] if due else []
+        )
         self.open: list[Line] = []
         self.text = ""
         self.kind: BlockKind = "paragraph"
@@ -136,11 +146,12 @@ class _Writer:
         if self.kind in ("heading", "table"):
             self._flush()
         previous = self.open[-1] if self.open else None
-        if previous is None or self._begins_block(previous, line):
+        bullet = _BULLET.match(line.text) is not None
+        if previous is None or self._begins_block(previous, line, bullet):
             self._flush()
-            self.kind = "list" if _BULLET.match(line.text) else "caption" if _CAPTION.match(line.text) else "paragraph"
+            self.kind = "list" if bullet else "caption" if _CAPTION.match(line.text) else "paragraph"
             self._append(line, "")
-        elif _BULLET.match(line.text) and self.kind == "list":
+        elif bullet and self.kind == "list":
             self._append(line, "\n")
         else:
             full = (
@@ -150,7 +161,7 @@ class _Writer:
             )
             self._append(line, " " if full else "\n")
 
-    def _begins_block(self, previous: Line, line: Line) -> bool:
+    def _begins_block(self, previous: Line, line: Line, bullet: bool) -> bool:
         if previous.text.endswith(MARK):
             return False
         drop = previous.bottom - line.bottom
@@ -161,7 +172,7 @@ class _Writer:
             and min(len(previous.text), len(line.text)) > 20
         ):
             return True
-        if _BULLET.match(line.text) and self.kind != "list":
+        if bullet and self.kind != "list":
             return True
         if drop < -0.5 * line.size:  # the next column, or a part of the page that was drawn later
             return bool(_SENTENCE_END.search(previous.text)) or not line.text[0].islower()
@@ -170,9 +181,11 @@ class _Writer:
         ended = bool(_SENTENCE_END.search(previous.text))
         indented = (
             line.left > previous.left + 0.8 * line.size
-            and previous.left <= min(entry.left for entry in self.open) + 1.0
+            and self.kind == "paragraph"
+            and len(self.open) > 1
+            and previous.left <= min([entry.left for entry in self.open]) + 1.0
         )
-        if indented and self.kind == "paragraph" and len(self.open) > 1 and ended:
+        if indented and ended:
             return True
         short = previous.right < previous.edge - 6.0 * line.size
         return short and ended and not line.text[0].islower()
@@ -212,7 +225,7 @@ class _Writer:
                 if at + count > len(self.page.lines) or not wanted:
                     break
                 text += " " + self.page.lines[at + count - 1].text
-                if wanted in (_squeezed(text), _squeezed(_LABEL.sub("", text.strip(), count=1))):
+                if wanted in (self.names[at] if count == 1 else _names(text.strip())):
                     self._flush()
                     self.kind, self.level = "heading", min(entry.level, 6)
                     for line in self.page.lines[at : at + count]:
@@ -220,11 +233,7 @@ class _Writer:
                     self._flush()
                     self.due.pop(0)
                     return count
-            later = any(
-                wanted in (_squeezed(line.text), _squeezed(_LABEL.sub("", line.text, count=1)))
-                for line in self.page.lines[at + 1 :]
-                if wanted and entry.page == self.page.number
-            )
+            later = entry.page == self.page.number and any(wanted in names for names in self.names[at + 1 :] if wanted)
             passed = entry.page < self.page.number or entry.top is None or self.page.lines[at].bottom <= entry.top
             if later or not passed:
                 return 0
@@ -250,8 +259,13 @@ class _Writer:
         self.open, self.text, self.kind, self.level = [], "", "paragraph", 0
 
 
+def _names(text: str) -> tuple[str, str]:
+    """What a line may be called by: its letters and digits, and those without its number."""
+    return _squeezed(text), _squeezed(_LABEL.sub("", text, count=1))
+
+
 def _squeezed(text: str) -> str:
-    return "".join(c for c in text.lower() if c.isalnum())
+    return _NO_LETTER.sub("", text.lower())
 
 
 def _rounded(size: float) -> float:
@@ -292,6 +306,14 @@ def _pitch(lines: Sequence[Line]) -> float:
 
 def _find_edges(lines: Sequence[Line]) -> None:
     """Each line's column edge: the farthest right that its neighbours with a similar left reach."""
+    lefts, rights = [line.left for line in lines], [line.right for line in lines]
+    farthest = max(rights, default=0.0) - 0.5
     for at, line in enumerate(lines):
-        near = lines[max(0, at - 8) : at + 9]
-        line.edge = max(other.right for other in near if abs(other.left - line.left) < 3 * line.size or other is line)
+        left, edge, similar = line.left, line.right, 3 * line.size
+        if edge >= farthest:
+            line.edge = edge
+            continue
+        for near in range(max(0, at - 8), min(at + 9, len(lines))):
+            if rights[near] > edge and -similar < lefts[near] - left < similar:
+                edge = rights[near]
+        line.edge = edge
