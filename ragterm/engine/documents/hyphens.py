@@ -17,7 +17,7 @@ MARK = "\x02"
 _WORD = re.compile(r"[^\W\d_]+(?:[-‐][^\W\d_]+)*")
 _HALF_BEFORE = re.compile(r"[^\W\d_]+\Z")
 _HALF_AFTER = re.compile(r"[^\W\d_]+")
-_BROKEN = re.compile(rf"[^\W\d_]*{MARK}\s*[^\W\d_]*")
+_BROKEN = re.compile(rf"[^\W\d_]*{MARK}[^\S\n]*[^\W\d_]*")
 _ALWAYS = frozenset(
     "self non well ex cross multi high low state long short real end co all half quasi vice mid single two three four".split()
 )

@@ -92,11 +92,7 @@ class _Writer:
     ) -> None:
         self.builder, self.page, self.words, self.levels, self.pitch = builder, page, words, levels, pitch
         self.due = due
-        # No line that is much longer than a bookmark repeats it.
-        longest = max((len(entry.title) for entry in due), default=0) + 24
-        self.names = (
-            [_names(line.text) if len(line.text) <= longest else ("", "") for line in page.lines] if due else []
-        )
+        self.letters = _squeezed("".join([line.text for line in page.lines])) if due else ""
         self.open: list[Line] = []
         self.text = ""
         self.kind: BlockKind = "paragraph"
@@ -220,12 +216,13 @@ class _Writer:
         while self.due:
             entry = self.due[0]
             wanted = _squeezed(entry.title)
+            here = bool(wanted) and wanted in self.letters
             text = ""
             for count in range(1, 4):
-                if at + count > len(self.page.lines) or not wanted:
+                if at + count > len(self.page.lines) or not here:
                     break
                 text += " " + self.page.lines[at + count - 1].text
-                if wanted in (self.names[at] if count == 1 else _names(text.strip())):
+                if wanted in _names(text.strip()):
                     self._flush()
                     self.kind, self.level = "heading", min(entry.level, 6)
                     for line in self.page.lines[at : at + count]:
@@ -233,7 +230,11 @@ class _Writer:
                     self._flush()
                     self.due.pop(0)
                     return count
-            later = entry.page == self.page.number and any(wanted in names for names in self.names[at + 1 :] if wanted)
+            later = (
+                here
+                and entry.page == self.page.number
+                and any(wanted in _names(line.text) for line in self.page.lines[at + 1 :])
+            )
             passed = entry.page < self.page.number or entry.top is None or self.page.lines[at].bottom <= entry.top
             if later or not passed:
                 return 0
