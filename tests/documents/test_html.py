@@ -120,7 +120,7 @@ def test_an_enormous_page_is_read_in_time(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_what_stood_around_an_article_leaves_nothing_at_its_ends() -> None:
-    body = "".join(f"<p>{'Long sentence of an article about the weather. ' * 6}</p>" for _ in range(5))
+    body = "".join(f"<p>{f'Long sentence number {n} of an article about the weather. ' * 6}</p>" for n in range(5))
     line = "January 13, 2020 | categories: Weather | View Comments"
     page = (
         f"<html><body><nav><a href=a>Home</a></nav><article><h1>Storm ahead</h1><p>{line}</p>{body}<p>Topics</p></article>"
