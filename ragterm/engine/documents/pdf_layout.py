@@ -26,6 +26,7 @@ _CAPTION = re.compile(r"(?:figure|fig\.|table|abbildung|tabelle)\s+\d", re.IGNOR
 _LABEL = re.compile(
     r"(?:(?:chapter|section|part|appendix|kapitel)\s+)?(?:\d{1,3}|[A-Z])(?:\.\d{1,3})*[.:)]?\s+", re.IGNORECASE
 )
+_PAGE_END = re.compile(rf"[^\W\d_][-‐{MARK}]$")
 _NO_LETTER = re.compile(r"[\W_]+")
 _SENTENCE_END = re.compile(r"[.!?:…][\"')\]”’]*$")
 
@@ -69,6 +70,7 @@ class OutlineEntry:
 
 def add_pages(builder: DocumentBuilder, pages: Sequence[Page], outline: Sequence[OutlineEntry]) -> None:
     """Append all pages. With an outline the sections are its entries; without one, headings are found by size and weight."""
+    _mend_page_ends(pages)
     words = Vocabulary(line.text for page in pages for line in page.lines)
     levels = {} if outline else _heading_sizes(pages)
     entries = list(outline)
@@ -78,6 +80,20 @@ def add_pages(builder: DocumentBuilder, pages: Sequence[Page], outline: Sequence
         due = [entry for entry in entries if entry.page <= page.number]
         entries = entries[len(due) :]
         _Writer(builder, page, words, levels, pitch, due).write()
+
+
+def _mend_page_ends(pages: Sequence[Page]) -> None:
+    """A word that a page end breaks moves whole to the page where it begins. (pdfium marks hyphens before another line only.)"""
+    for page, following in pairwise(pages):
+        if following.number != page.number + 1 or not page.lines or not following.lines:
+            continue
+        last, first = page.lines[-1], following.lines[0]
+        if _PAGE_END.search(last.text) and first.text[:1].islower() and len(first.cells) == 1:
+            half, _, rest = first.text.partition(" ")
+            last.text = last.text[:-1] + MARK + half
+            first.text, first.cells = rest, (rest,)
+            if not rest:
+                del following.lines[0]
 
 
 class _Writer:

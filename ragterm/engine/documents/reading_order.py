@@ -8,8 +8,8 @@ begins and ends. What is above it is read first, then its left side, its right s
 in the same way.
 
 Only what looks like running text makes a column: at least three lines on either side that fill their width. Cells of a table do
-not, and their rows stay rows. Where no gutter is found the page's own order stands, but for parts that were drawn out of turn
-(a header drawn last).
+not, and their rows stay rows. Where no gutter is found, or the page draws one column after the other anyway, its own order
+stands, but for parts that were drawn out of turn (a header drawn last).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from itertools import groupby, pairwise
 from operator import attrgetter
 from statistics import median
 
-from ragterm.engine.documents.pdf_layout import GAP, Line
+from ragterm.engine.documents.pdf_layout import Line
 
 MIN_LINES = 3
 """Lines that make a column."""
@@ -76,8 +76,9 @@ def rows_joined(lines: Iterable[Line]) -> list[Line]:
         ):
             cells = (*before.cells, *line.cells)
             bold = before.bold and line.bold
-            text = GAP.join((before.text, line.text))
-            rows[-1] = replace(before, text=text, right=line.right, cells=cells, bold=bold, pieces=())
+            rows[-1] = replace(
+                before, text=f"{before.text} {line.text}", right=line.right, cells=cells, bold=bold, pieces=()
+            )
         else:
             rows.append(line)
     return rows
@@ -225,31 +226,32 @@ def _bottom(items: Sequence[_Item]) -> float:
 
 
 def _are_columns(left: Sequence[_Item], right: Sequence[_Item]) -> bool:
-    if not (_is_text(left) and _is_text(right)):
+    """Whether both sides are columns of text that the page does not draw one after the other anyway."""
+    sides = sorted([(item.at, 0, item.top) for item in left] + [(item.at, 1, item.top) for item in right])
+    turns = [[top for _, _, top in turn] for _, turn in groupby(sides, key=lambda one: one[1])]
+    if (len(turns) == 2 and sides[0][1] == 0) or not (_is_text(left) and _is_text(right)):
         return False
-    sides = sorted(
-        [(item.at, 0, item) for item in left] + [(item.at, 1, item) for item in right], key=lambda one: one[:2]
-    )
-    blocks = [[item for _, _, item in block] for _, block in groupby(sides, key=lambda one: one[1])]
-    if len(blocks) <= 3:
+    if len(turns) <= 3:
         return True
-    # Drawn in turns: the two sides of each row of a table begin at one height, and their cells begin like sentences.
-    if len(blocks) < 0.8 * len(sides):
-        pairs = [(a[0], b[0]) for a, b in pairwise(blocks)][::2]
-        level = sum(abs(a.top - b.top) < 0.5 * a.size for a, b in pairs)
+    if sum(len(set(map(round, tops))) for tops in turns) > 1.4 * len(turns):
+        # Drawn in turns of several lines: where they begin at one height, each turn is a cell, its lines broken within it.
+        pairs = list(pairwise(turns))[::2]
+        level = sum(abs(max(a) - max(b)) < 0.5 * left[0].size for a, b in pairs)
         if level >= 0.8 * len(pairs):
             return False
     return _goes_on(left) or _goes_on(right)
 
 
 def _is_text(side: Sequence[_Item]) -> bool:
-    """Whether these lines fill a column: as wide as it, most of them, and of more than a few characters."""
+    """Whether these lines fill their side of the gutter, be it one column or several, and have more than a few characters."""
     if median(len(item.text) for item in side) < MIN_CHARACTERS:
         return False
     width = max(item.right for item in side) - min(item.left for item in side)
-    full = sum(item.right - item.left >= 0.6 * width for item in side)
+    covered = sum((item.right - item.left) * item.size for item in side)
+    if covered < 0.4 * width * (_top(side) - _bottom(side)):
+        return False
     letters = sum(c.isalpha() for item in side for c in item.text)
-    return 2 * full >= len(side) and 2 * letters >= sum(len(item.text) for item in side)
+    return 2 * letters >= sum(len(item.text) for item in side)
 
 
 def _goes_on(side: Sequence[_Item]) -> bool:
