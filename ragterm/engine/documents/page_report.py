@@ -18,7 +18,7 @@ _SCAN_HINT = (
 class PageReport:
     """Numbers of pages (from 1) out of `count`: without text (`blank`: with nothing on them, `scanned`: with pictures), `garbled`,
     `damaged`. Of scanned and garbled ones `recognised` were read by text recognition, `wordless` held no words for it, and
-    `beyond` were too many for one document."""
+    `beyond` were too many for one document, or took too much memory. On `mended` ones single lines were left out."""
 
     count: int
     blank: list[int] = field(default_factory=list)
@@ -48,7 +48,7 @@ class PageReport:
             self._line("damaged", self.damaged),
             self._line("read by text recognition (OCR)", self.recognised),
             self._line("no words found by text recognition (OCR)", self.wordless),
-            self._line("too many for text recognition (OCR)", self.beyond),
+            self._line("too much for text recognition (OCR) in the time and memory of one document,", self.beyond),
             waiting_for_ocr(len(self.waiting), page_ranges(self.waiting)) if self.waiting else "",
         ]
         return [line for line in shown if line]

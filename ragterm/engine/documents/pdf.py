@@ -119,8 +119,14 @@ def _recognise(document: Any, pages: list[Page], report: PageReport) -> list[str
         return []
     wanted = report.for_recognition
     report.beyond = wanted[ocr.MAX_PAGES :]
-    for number in wanted[: ocr.MAX_PAGES]:
-        page = ocr.recognise(document, number)
+    for at, number in enumerate(wanted[: ocr.MAX_PAGES]):
+        try:
+            page = ocr.recognise(document, number)
+        except MemoryError:
+            if not pages:
+                raise
+            report.beyond = wanted[at:]  # what is there is worth keeping
+            break
         if page is None:
             report.wordless.append(number)
         else:
