@@ -111,14 +111,16 @@ class Engine(GraphQuestions, ChunkingQuestions, KeepingInStep):
         collection: str = "default",
         on_progress: OnProgress | None = None,
         control: Control | None = None,
+        passwords: Sequence[str] = (),
     ) -> IngestReport:
         """Read files and folders into a collection, made when it is not there. A document that cannot be read is an outcome of the
-        report; a path that is neither on disk nor in the collection raises NotFoundError."""
+        report; a path that is neither on disk nor in the collection raises NotFoundError. `passwords` are tried on locked files
+        and kept nowhere."""
         from ragterm.engine.ingest import ingest
 
         opened = self._shelf.get(collection, create=True)
         opened.store.aside.purge()
-        report = ingest(paths, opened.ingest_rooms(), self.settings, on_progress, control)
+        report = ingest(paths, opened.ingest_rooms(), self.settings, on_progress, control, passwords=passwords)
         return self._ingested(opened, report)
 
     def ingest_folder_collection(
@@ -160,12 +162,14 @@ class Engine(GraphQuestions, ChunkingQuestions, KeepingInStep):
         collection: str = "default",
         on_progress: OnProgress | None = None,
         control: Control | None = None,
+        passwords: Sequence[str] = (),
     ) -> IngestReport:
         """Read these documents again, changed or not."""
         from ragterm.engine.ingest import reingest
 
         opened = self._shelf.get(collection)
-        return self._ingested(opened, reingest(ids, opened.ingest_rooms(), self.settings, on_progress, control))
+        report = reingest(ids, opened.ingest_rooms(), self.settings, on_progress, control, passwords)
+        return self._ingested(opened, report)
 
     def _ingested(self, opened: OpenCollection, report: IngestReport) -> IngestReport:
         from ragterm.engine.documents.language import collection_warning

@@ -15,7 +15,7 @@ from pathlib import Path
 from ragterm.engine.ingest.pipeline import Conductor
 from ragterm.engine.ingest.planning import Plan, plan
 from ragterm.engine.ingest.progress import Reporter
-from ragterm.engine.ingest.rooms import IngestRooms
+from ragterm.engine.ingest.rooms import IngestRooms, with_passwords
 from ragterm.engine.store import CollectionStore, IndexerLock, Owner
 from ragterm.engine.store.leases import HEARTBEAT_SECONDS
 from ragterm.engine.types.control import Control
@@ -37,9 +37,11 @@ def ingest(
     force: bool = False,
     remember: bool = True,
     following: bool = False,
+    passwords: Sequence[str] = (),
 ) -> IngestReport:
     """Bring the collection in step with these files and folders. `force` reads unchanged files again; `remember` makes the paths
-    roots of the collection; one that is `following` its folders leaves out what a person removed.
+    roots of the collection; one that is `following` its folders leaves out what a person removed. `passwords` are tried on locked
+    files, those that failed for want of one included, and kept nowhere.
 
     Returns when every file found has its outcome, or, `cancelled`, with what was done until then: the rest stays queued for
     `resume`. Raises NotFoundError for a path that is nowhere, StoreError, ModelError; what was committed stays.
@@ -49,7 +51,7 @@ def ingest(
     reporter.show("finding")
     try:
         left_out = rooms.store.roots.left_out() if following else frozenset()
-        found = plan(paths, rooms.store, settings.ingest.max_file_mb, control, force, left_out)
+        found = plan(paths, rooms.store, settings.ingest.max_file_mb, control, force, left_out, bool(passwords))
     except Cancelled:
         reporter.show("cancelled")
         return IngestReport(rooms.collection, (), 0, reporter.seconds, cancelled=True)
@@ -61,6 +63,7 @@ def ingest(
     requests = []
     if found.jobs:
         requests = [rooms.store.jobs.open_request(Owner.this_process(), found.jobs)]
+    rooms = with_passwords(rooms, passwords)
     return _work(rooms, settings, requests, reporter, control, found.settled, found.warnings)
 
 
@@ -93,11 +96,12 @@ def reingest(
     settings: Settings,
     on_progress: OnProgress | None = None,
     control: Control | None = None,
+    passwords: Sequence[str] = (),
 ) -> IngestReport:
     """Read these documents again, changed or not. Unknown ids are passed over."""
     records = [record for id_ in document_ids if (record := rooms.store.documents.record(id_)) is not None]
     paths = [record.path for record in records]
-    return ingest(paths, rooms, settings, on_progress, control, force=True, remember=False)
+    return ingest(paths, rooms, settings, on_progress, control, force=True, remember=False, passwords=passwords)
 
 
 def _work(
