@@ -72,7 +72,8 @@ class PageReport:
             return ParseError("No text layer", f"{pages} only pictures: probably a scan{waits}", _SCAN_HINT)
         if self.damaged and not self.blank:
             hint = "open it in a PDF viewer and save or print it again"
-            return ParseError("Damaged PDF", f"none of its {self.count} pages can be loaded", hint)
+            which = "its page cannot" if self.count == 1 else f"none of its {self.count} pages can"
+            return ParseError("Damaged PDF", f"{which} be loaded", hint)
         return ParseError("No text layer", f"{pages} no text: drawings, form fields, or nothing at all", _SCAN_HINT)
 
     def _counted(self) -> str:

@@ -94,7 +94,9 @@ def links(document: Any, page: Any) -> list[str]:
         if 1 < length <= 4096:
             address = ctypes.create_string_buffer(length)
             raw.FPDFAction_GetURIPath(document, action, address, length)
-            found.append(address.value.decode("utf-8", "replace"))
+            written = address.raw[: length - 1]
+            encoding = "utf-16" if written.startswith((b"\xfe\xff", b"\xff\xfe")) else "utf-8"
+            found.append(written.decode(encoding, "replace"))
     return found
 
 

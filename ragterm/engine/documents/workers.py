@@ -58,6 +58,7 @@ class ParserPool:
     ) -> None:
         self.passwords = tuple(passwords)
         self.timeout_seconds = timeout_seconds
+        self.memory_mb = memory_mb
         # -P: the current folder is not searched for modules; it may hold what was just downloaded.
         base = list(command) if command is not None else [sys.executable, "-P", "-m", "ragterm.engine.documents.worker"]
         self._command = [*base, "--memory-mb", str(memory_mb), "--log", str(log_path or "")]
@@ -254,11 +255,7 @@ class _Slot:
         else:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(timeout=2)
-            problem = ParseError(
-                "The parser crashed",
-                _ending(process.poll(), error),
-                "open the file in its own program and save it again; it may need more memory than ingest.memory_mb allows",
-            )
+            problem = _crash(process.poll(), error, self.pool.memory_mb)
         self._end()
         return problem
 
@@ -275,6 +272,20 @@ class _Slot:
                     stream.close()
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(timeout=5)
+
+
+def _crash(code: int | None, error: Exception, memory_mb: int) -> ParseError:
+    """Native libraries end their process where no memory is left: with these signals, and without a word."""
+    ending = _ending(code, error)
+    if memory_mb and sys.platform == "linux" and code in (-signal.SIGABRT, -signal.SIGTRAP, -signal.SIGILL):
+        return ParseError(
+            "The parser crashed",
+            f"{ending}, as it does when a file unpacks to more than the limit of {memory_mb} MB",
+            f"raise the limit (ragterm config set ingest.memory_mb {memory_mb * 2}), or open the file in its own program and save "
+            "it again",
+        )
+    hint = "open the file in its own program and save it again; it may need more memory than ingest.memory_mb allows"
+    return ParseError("The parser crashed", ending, hint)
 
 
 def _ending(code: int | None, error: Exception) -> str:
