@@ -67,7 +67,7 @@ def password_needed(*, wrong: bool = False) -> ParseError:
     return ParseError(
         _LOCKED,
         "none of the passwords given opens it" if wrong else "the file opens only with a password",
-        "give it: ragterm ingest --password ... PATH, or k in the Documents pane; "
+        "give it: ragterm ingest --password ... PATH, or P in the Documents pane; "
         "or save a copy without one (qpdf --decrypt --password=... in.pdf out.pdf)",
     )
 
