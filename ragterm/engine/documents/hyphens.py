@@ -28,9 +28,7 @@ class Vocabulary:
     """The words of a document, those broken at a line end left out."""
 
     def __init__(self, lines: Iterable[str]) -> None:
-        text = "\n".join(lines)
-        if MARK in text:
-            text = _BROKEN.sub(" ", text)
+        text = "\n".join([_BROKEN.sub(" ", line) if MARK in line else line for line in lines])
         self._counts = Counter(_WORD.findall(text.lower()))
         for word in [word for word in self._counts if "-" in word]:
             for part in word.split("-"):

@@ -11,9 +11,9 @@ few-lettered and stay.
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from math import log
+from operator import mul
 
 from ragterm.engine.documents.pdf_layout import Line
 
@@ -25,7 +25,9 @@ _GLYPH_NAMES = re.compile(
 _WRONG_DECODING = re.compile(
     "[ÂÃ][\u0080-\u00bf]|â[€\u0080][\u0080-\u00bf™œ\u009d“”˜¢¦–—]|[ÐÑ][\u0080-\u00bf‚-›€ŠŒŽšœžŸƒˆ˜]"
 )
+_BEYOND_ASCII = re.compile("[^\x00-\x7f]")
 _COMMON = "eationrsEATIONRS"
+_SAMPLE = 2500
 _ENOUGH_LETTERS = 300
 """Fewer say too little about frequencies: a page of formulas looks odd too."""
 _FAR = 0.68
@@ -50,14 +52,23 @@ _LANGUAGES = {
 }  # fmt: skip
 
 
+_LOGARITHMS = [
+    # No letter is impossible: names are foreign.
+    [log((count + 0.2) / (sum(language) + 26 * 0.2)) for count in language]
+    for language in _LANGUAGES.values()
+]
+
+
 def is_garbled(text: str) -> bool:
     """Whether nothing on this page can be trusted to be what is printed there."""
     if 3 * _rubbish(text) > len(text):
         return True
-    common = sum(map(text.count, _COMMON))
-    if common >= 0.4 * len(text):  # as in every language with Latin letters: no need to look closer
+    sample = text[:_SAMPLE]
+    if sum(map(sample.count, _COMMON)) >= 0.4 * len(
+        sample
+    ):  # as in every language with Latin letters: no need to look closer
         return False
-    return _is_wrongly_decoded(text) or _is_substituted(text)
+    return _is_wrongly_decoded(sample) or _is_substituted(sample)
 
 
 def readable_lines(lines: Sequence[Line]) -> list[Line]:
@@ -76,25 +87,22 @@ def _rubbish(text: str) -> int:
 
 
 def _is_wrongly_decoded(text: str) -> bool:
+    if not any(c in text for c in "ÂÃâÐÑ"):
+        return False
     pairs = sum(map(len, _WRONG_DECODING.findall(text)))
-    return 3 * pairs > sum(not c.isspace() for c in text)
+    return 3 * pairs > len("".join(text.split()))
 
 
 def _is_substituted(text: str) -> bool:
-    counts = Counter(text.lower())
-    letters = [counts[c] for c in "abcdefghijklmnopqrstuvwxyz"]
+    letters = list(map(text.lower().count, "abcdefghijklmnopqrstuvwxyz"))
     total = sum(letters)
-    if total < _ENOUGH_LETTERS or 5 * total < 3 * sum(count for c, count in counts.items() if c.isalpha()):
+    if total < _ENOUGH_LETTERS or len(_BEYOND_ASCII.findall(text)) > total:
         return False
     shares = [count / total for count in letters]
     entropy = -sum(share * log(share) for share in shares if share)
     if not _ENTROPY[0] < entropy < _ENTROPY[1]:
         return False
-    distances = []
-    for language in _LANGUAGES.values():
-        whole = sum(language) + 26 * 0.2  # no letter is impossible: names are foreign
-        distances.append(-entropy - sum(p * log((q + 0.2) / whole) for p, q in zip(shares, language, strict=True)))
-    return min(distances) > _FAR
+    return all(-entropy - sum(map(mul, shares, language)) > _FAR for language in _LOGARITHMS)
 
 
 def page_ranges(numbers: Iterable[int]) -> str:

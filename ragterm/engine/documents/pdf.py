@@ -170,7 +170,7 @@ def _page(document: Any, number: int, *, weights: bool) -> tuple[Page | None, bo
         return None, False, []
     try:
         width, height = page.get_size()
-        lines = list(read_lines(text_page, page.get_rotation(), width, height, weights=weights))
+        lines = read_lines(text_page, page.get_rotation(), width, height, weights=weights)
         found = Page(number, height, rows_joined(in_reading_order(lines)))
         return found, not lines and _shows_pictures(page), links(document, page)
     finally:

@@ -27,7 +27,7 @@ _LABEL = re.compile(
     r"(?:(?:chapter|section|part|appendix|kapitel)\s+)?(?:\d{1,3}|[A-Z])(?:\.\d{1,3})*[.:)]?\s+", re.IGNORECASE
 )
 _PAGE_END = re.compile(rf"[^\W\d_][-‐{MARK}]$")
-_NO_LETTER = re.compile(r"[\W_]+")
+_NO_LETTER = re.compile(r"[^\w\n]+|_+")
 _SENTENCE_END = re.compile(r"[.!?:…][\"')\]”’]*$")
 
 
@@ -108,7 +108,9 @@ class _Writer:
     ) -> None:
         self.builder, self.page, self.words, self.levels, self.pitch = builder, page, words, levels, pitch
         self.due = due
-        self.letters = _squeezed("".join([line.text for line in page.lines])) if due else ""
+        # All lines in one pass: a line may be a bookmark's only when its letters end with the bookmark's.
+        self.letters = _squeezed("\n".join([line.text for line in page.lines])).split("\n") if due else []
+        self.page_letters = "".join(self.letters)
         self.open: list[Line] = []
         self.text = ""
         self.kind: BlockKind = "paragraph"
@@ -232,13 +234,13 @@ class _Writer:
         while self.due:
             entry = self.due[0]
             wanted = _squeezed(entry.title)
-            here = bool(wanted) and wanted in self.letters
+            here = bool(wanted) and wanted in self.page_letters
             text = ""
             for count in range(1, 4):
                 if at + count > len(self.page.lines) or not here:
                     break
                 text += " " + self.page.lines[at + count - 1].text
-                if wanted in _names(text.strip()):
+                if "".join(self.letters[at : at + count]).endswith(wanted) and wanted in _names(text.strip()):
                     self._flush()
                     self.kind, self.level = "heading", min(entry.level, 6)
                     for line in self.page.lines[at : at + count]:
@@ -249,7 +251,10 @@ class _Writer:
             later = (
                 here
                 and entry.page == self.page.number
-                and any(wanted in _names(line.text) for line in self.page.lines[at + 1 :])
+                and any(
+                    letters.endswith(wanted) and wanted in _names(line.text)
+                    for letters, line in zip(self.letters[at + 1 :], self.page.lines[at + 1 :], strict=True)
+                )
             )
             passed = entry.page < self.page.number or entry.top is None or self.page.lines[at].bottom <= entry.top
             if later or not passed:

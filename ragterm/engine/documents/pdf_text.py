@@ -11,7 +11,7 @@ import ctypes
 import re
 from array import array
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cache
 from itertools import repeat
 from operator import sub
@@ -24,7 +24,10 @@ WIDE_GAP = 1.4
 """Heights of a character between two words from which on they stand in different cells."""
 NARROW_GAP = 0.7
 """Heights of a character between two words from which on the gutter between two columns may run there."""
-_LINE = re.compile(rf"[^\r\n{MARK}]+{MARK}?|{MARK}")
+_LONG = 25
+"""Characters of a line from which on its density says something."""
+_MANY_GAPS = 0.2
+_LINE = re.compile(rf"([^\s{MARK}](?:[^\r\n{MARK}]*[^\s{MARK}])?)[ \t\xa0]*({MARK}?)")
 _SPACE = re.compile(r"[ \t\xa0]+")
 _SYMBOLS = str.maketrans(
     {
@@ -60,55 +63,113 @@ def characters(text_page: Any, count: int) -> str:
     return "".join([chr(code) if code < 0x110000 else "\ufffd" for code in codes]).translate(_SYMBOLS)
 
 
-def read_lines(text_page: Any, rotation: int, width: float, height: float, *, weights: bool = True) -> Iterator[Line]:
+def read_lines(text_page: Any, rotation: int, width: float, height: float, *, weights: bool = True) -> list[Line]:
     """The lines in the order in which the page draws them. `rotation` (0, 90, 180, 270 degrees clockwise), `width` and `height`
     (points) are the page's as it is displayed; so are the places of the lines. Without `weights` no line is bold."""
     text = characters(text_page, text_page.count_chars())
     is_bold = _bold(text_page.raw)
-    spans: list[tuple[str, int, int, int]] = []
-    indices: list[int] = []
-    for found in _LINE.finditer(text):
-        words = found.group()
-        start = found.start() + len(words) - len(words.lstrip())
-        end = found.start() + len(words.rstrip().rstrip(MARK))
-        if end > start:
-            spans.append((words, start, end, len(indices)))
-            indices.append(start)
-            for space in _SPACE.finditer(text, start, end):
-                indices += (space.start() - 1, space.end())
-            indices += (end - 1, (start + end) // 2)
-    boxes = _boxes(text_page.raw, indices)
-    lefts, rights, bottoms, tops = _turned(boxes, rotation, width, height) if rotation else boxes
-    for number, (words, start, end, first) in enumerate(spans):
-        last = (spans[number + 1][3] if number + 1 < len(spans) else len(indices)) - 2
-        left, bottom, top, right = lefts[first], bottoms[first], tops[first], rights[last]
-        size, ending = top - bottom, tops[last] - bottoms[last]
-        if abs(ending - size) > 0.01:
-            # The first character may be a raised footnote mark, the last one an index: the middle of three heights is the line's.
-            size = sorted((size, ending, tops[last + 1] - bottoms[last + 1]))[1]
-        size = max(size, 1.0)
-        if abs(bottoms[last] - bottom) > 3 * size:  # set vertically or turned: its width says nothing
-            right = left
-        pieces: list[tuple[str, float, float]] = []
-        cells: list[str] = []
-        cell = start
-        if last - first > 1 and right - left > 8 * size:
-            gaps = list(map(sub, lefts[first + 2 : last : 2], rights[first + 1 : last : 2]))
-            if max(gaps) > NARROW_GAP * size:
-                begin, from_left = start, left
-                for at, gap in zip(range(first + 1, last, 2), gaps, strict=True):
-                    if gap > NARROW_GAP * size:
-                        stop, go_on = indices[at] + 1, indices[at + 1]
-                        pieces.append((text[begin:stop], from_left, rights[at]))
-                        begin, from_left = go_on, lefts[at + 1]
-                        if gap > WIDE_GAP * size:
-                            cells.append(text[cell:stop])
-                            cell = go_on
-                pieces.append((text[begin:end] + (MARK if words.endswith(MARK) else ""), from_left, right))
-        cells.append(text[cell:end])
+
+    def boxes(indices: list[int]) -> Boxes:
+        return _turned(_boxes(text_page.raw, indices), rotation, width, height)
+
+    spans = [(*found.span(1), found[2]) for found in _LINE.finditer(text)]
+    lefts, _, bottoms, tops = boxes([start for start, _, _ in spans])
+    _, rights, last_bottoms, last_tops = boxes([end - 1 for _, end, _ in spans])
+    sizes = [max(top - bottom, 1.0) for top, bottom in zip(tops, bottoms, strict=True)]
+    uneven = [n for n, size in enumerate(sizes) if abs(last_tops[n] - last_bottoms[n] - size) > 0.01]
+    if uneven:
+        # The first character may be a raised footnote mark, the last one an index: the middle of three heights is the line's.
+        _, _, low, high = boxes([(spans[n][0] + spans[n][1]) // 2 for n in uneven])
+        for at, n in enumerate(uneven):
+            sizes[n] = max(sorted((sizes[n], last_tops[n] - last_bottoms[n], high[at] - low[at]))[1], 1.0)
+    for n, size in enumerate(sizes):
+        if abs(last_bottoms[n] - bottoms[n]) > 3 * size:  # set vertically or turned: its width says nothing
+            rights[n] = lefts[n]
+    gaps = _gaps(text, spans, lefts, rights, sizes, boxes)
+    lines = []
+    for n, (start, end, mark) in enumerate(spans):
+        words = text[start:end]
+        cells, pieces = (
+            _parts(text, start, end, lefts[n], rights[n], sizes[n], gaps[n]) if n in gaps else ((words,), [])
+        )
+        if pieces:
+            pieces[-1] = (pieces[-1][0] + mark, *pieces[-1][1:])
         # Only what may be a heading is asked about; at both ends: a bold label before its value is none.
-        bold = weights and end - start < 90 and text[end - 1] not in ".,;" and is_bold(start) and is_bold(end - 1)
-        yield Line(words.strip(" \t\xa0"), left, right, bottom, top, size, bold, tuple(cells), pieces=tuple(pieces))
+        bold = weights and end - start < 90 and words[-1] not in ".,;" and is_bold(start) and is_bold(end - 1)
+        lines.append(
+            Line(words + mark, lefts[n], rights[n], bottoms[n], tops[n], sizes[n], bold, cells, pieces=tuple(pieces))
+        )
+    return lines
+
+
+_Span = tuple[int, int, str]
+"""Where a line begins and ends, and the mark of a hyphen behind it."""
+_Gap = tuple[int, int, float, float]
+"""Between which two characters a gap lies, and between which two places."""
+
+
+def _gaps(
+    text: str,
+    spans: list[_Span],
+    lefts: list[float],
+    rights: list[float],
+    sizes: list[float],
+    boxes: Callable[[list[int]], Boxes],
+) -> dict[int, list[_Gap]]:
+    """The gaps of lines that have any. A gap makes a line longer than its characters are, so the denser half of the long lines is
+    looked at only where the other half shows many."""
+    wide = [n for n, size in enumerate(sizes) if rights[n] - lefts[n] > 8 * size]
+    density = {n: (spans[n][1] - spans[n][0]) * sizes[n] / (rights[n] - lefts[n]) for n in wide}
+    long = sorted([one for n, one in density.items() if spans[n][1] - spans[n][0] >= _LONG])
+    usual = long[len(long) // 2] if len(long) >= 8 else float("inf")
+    dense = [n for n in wide if density[n] > usual and spans[n][1] - spans[n][0] >= _LONG]
+    left_out = set(dense)
+    loose = [n for n in wide if n not in left_out]
+    found = _gaps_of(text, spans, loose, sizes, boxes)
+    if len(found) > _MANY_GAPS * len(loose):
+        found |= _gaps_of(text, spans, dense, sizes, boxes)
+    return found
+
+
+def _gaps_of(
+    text: str, spans: list[_Span], chosen: list[int], sizes: list[float], boxes: Callable[[list[int]], Boxes]
+) -> dict[int, list[_Gap]]:
+    if not chosen:
+        return {}
+    indices: list[int] = []
+    begins = []
+    for n in chosen:
+        begins.append(len(indices) // 2)
+        for space in _SPACE.finditer(text, spans[n][0], spans[n][1]):
+            indices += (space.start() - 1, space.end())
+    lefts, rights, _, _ = boxes(indices)
+    before, after = rights[0::2], lefts[1::2]
+    widths = list(map(sub, after, before))
+    found: dict[int, list[_Gap]] = {}
+    for n, begin, end in zip(chosen, begins, [*begins[1:], len(widths)], strict=True):
+        least = NARROW_GAP * sizes[n]
+        if begin < end and max(widths[begin:end]) > least:
+            found[n] = [
+                (indices[2 * at] + 1, indices[2 * at + 1], before[at], after[at])
+                for at in range(begin, end)
+                if widths[at] > least
+            ]
+    return found
+
+
+def _parts(
+    text: str, start: int, end: int, left: float, right: float, size: float, gaps: list[_Gap]
+) -> tuple[tuple[str, ...], list[tuple[str, float, float]]]:
+    """The cells between wide gaps and the pieces between all gaps."""
+    cells, pieces = [], []
+    cell = begin = start
+    for stop, go_on, before, after in gaps:
+        pieces.append((text[begin:stop], left, before))
+        begin, left = go_on, after
+        if after - before > WIDE_GAP * size:
+            cells.append(text[cell:stop])
+            cell = go_on
+    return (*cells, text[cell:end]), [*pieces, (text[begin:end], left, right)]
 
 
 Boxes = tuple[list[float], list[float], list[float], list[float]]
