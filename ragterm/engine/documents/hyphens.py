@@ -28,7 +28,11 @@ class Vocabulary:
     """The words of a document, those broken at a line end left out."""
 
     def __init__(self, lines: Iterable[str]) -> None:
-        text = "\n".join([_BROKEN.sub(" ", line) if MARK in line else line for line in lines])
+        whole = list(lines)
+        if not any(MARK in line for line in whole):
+            self._counts: Counter[str] = Counter()
+            return
+        text = "\n".join([_BROKEN.sub(" ", line) if MARK in line else line for line in whole])
         self._counts = Counter(_WORD.findall(text.lower()))
         for word in [word for word in self._counts if "-" in word]:
             for part in word.split("-"):

@@ -14,7 +14,7 @@ from ragterm.engine.documents.builder import MAX_TEXT, DocumentBuilder
 from ragterm.engine.documents.page_quality import is_garbled, readable_lines
 from ragterm.engine.documents.page_report import PageReport
 from ragterm.engine.documents.passwords import offered
-from ragterm.engine.documents.pdf_extras import MAX_LINKS, links, outline, page_labels, properties, usable_title
+from ragterm.engine.documents.pdf_extras import outline, page_labels, properties, usable_title
 from ragterm.engine.documents.pdf_layout import Page, add_pages
 from ragterm.engine.documents.pdf_text import read_lines
 from ragterm.engine.documents.reading_order import in_reading_order, rows_joined
@@ -57,6 +57,8 @@ def _open(data: bytes) -> Any:
         except pypdfium2.PdfiumError as error:
             if "assword" not in str(error):
                 raise
+            if b"/Encrypt" not in data:  # pdfium gave no reason of its own: this is its last one, of another file
+                raise pypdfium2.PdfiumError("Failed to load document") from None
             if password == passwords[-1] and password is not None:
                 raise password_needed(wrong=True) from None
             if len(passwords) == 1:
@@ -69,15 +71,12 @@ def _parse(document: Any, data: bytes, path: Path) -> ParsedDocument:
     check_pages(count)
     builder, entries, report = DocumentBuilder(), outline(document, count), PageReport(count)
     pages: list[Page] = []
-    targets: dict[str, int] = {}
     size = 0
     for number in range(1, count + 1):
-        page, pictures, addresses = _page(document, number, weights=not entries)
+        page, pictures = _page(document, number, weights=not entries)
         if page is None:
             report.damaged.append(number)
             continue
-        for address in addresses[: MAX_LINKS - len(targets)]:
-            targets.setdefault(address, number)
         text = "\n".join([line.text for line in page.lines])
         size += len(text)
         check_size(size)
@@ -105,7 +104,6 @@ def _parse(document: Any, data: bytes, path: Path) -> ParsedDocument:
     add_pages(builder, pages, entries)
     metadata = properties(document)
     metadata["page labels"] = page_labels(document, count)
-    metadata["links"] = "\n".join(f"page {number}: {address}" for address, number in targets.items())
     title = usable_title(document.get_metadata_value("Title")) or first_heading(builder) or path.stem
     return builder.finish(title=title, kind="pdf", parser=" + ".join(used), pages=count, metadata=metadata)
 
@@ -158,21 +156,20 @@ def first_heading(builder: DocumentBuilder) -> str:
     return "" if text[:1].isdigit() or len(text) > 150 else text
 
 
-def _page(document: Any, number: int, *, weights: bool) -> tuple[Page | None, bool, list[str]]:
-    """A page's lines in reading order; whether it shows pictures, when it has no text; where its links lead. None when pdfium
-    cannot load it."""
+def _page(document: Any, number: int, *, weights: bool) -> tuple[Page | None, bool]:
+    """A page's lines in reading order, and whether it shows pictures, when it has no text. None when pdfium cannot load it."""
     import pypdfium2
 
     try:
         page = document[number - 1]
         text_page = page.get_textpage()
     except pypdfium2.PdfiumError:
-        return None, False, []
+        return None, False
     try:
         width, height = page.get_size()
         lines = read_lines(text_page, page.get_rotation(), width, height, weights=weights)
         found = Page(number, height, rows_joined(in_reading_order(lines)))
-        return found, not lines and _shows_pictures(page), links(document, page)
+        return found, not lines and _shows_pictures(page)
     finally:
         text_page.close()
         page.close()

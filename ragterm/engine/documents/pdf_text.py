@@ -26,8 +26,8 @@ NARROW_GAP = 0.7
 """Heights of a character between two words from which on the gutter between two columns may run there."""
 _LONG = 25
 """Characters of a line from which on its density says something."""
-_MANY_GAPS = 0.2
-_LINE = re.compile(rf"([^\s{MARK}](?:[^\r\n{MARK}]*[^\s{MARK}])?)[ \t\xa0]*({MARK}?)")
+_MANY_GAPS = 0.34
+_LINE = re.compile(rf"[^\r\n{MARK}]+")
 _SPACE = re.compile(r"[ \t\xa0]+")
 _SYMBOLS = str.maketrans(
     {
@@ -43,6 +43,12 @@ _SYMBOLS = str.maketrans(
 )
 """One character for one, so that indices stay pdfium's."""
 _ANY_SYMBOL = re.compile("[" + "".join(map(chr, _SYMBOLS)) + "]")
+
+
+_Span = tuple[int, int, str]
+"""Where a line begins and ends, and the mark of a hyphen behind it."""
+_Gap = tuple[int, int, float, float]
+"""Between which two characters a gap lies, and between which two places."""
 
 
 def characters(text_page: Any, count: int) -> str:
@@ -72,7 +78,7 @@ def read_lines(text_page: Any, rotation: int, width: float, height: float, *, we
     def boxes(indices: list[int]) -> Boxes:
         return _turned(_boxes(text_page.raw, indices), rotation, width, height)
 
-    spans = [(*found.span(1), found[2]) for found in _LINE.finditer(text)]
+    spans = _spans(text)
     lefts, _, bottoms, tops = boxes([start for start, _, _ in spans])
     _, rights, last_bottoms, last_tops = boxes([end - 1 for _, end, _ in spans])
     sizes = [max(top - bottom, 1.0) for top, bottom in zip(tops, bottoms, strict=True)]
@@ -102,10 +108,18 @@ def read_lines(text_page: Any, rotation: int, width: float, height: float, *, we
     return lines
 
 
-_Span = tuple[int, int, str]
-"""Where a line begins and ends, and the mark of a hyphen behind it."""
-_Gap = tuple[int, int, float, float]
-"""Between which two characters a gap lies, and between which two places."""
+def _spans(text: str) -> list[_Span]:
+    spans = []
+    for found in _LINE.finditer(text):
+        words = found[0]
+        start, end = found.span()
+        mark = text[end : end + 1]
+        if words[0].isspace() or words[-1].isspace():
+            start += len(words) - len(words.lstrip())
+            end -= len(words) - len(words.rstrip())
+        if end > start:
+            spans.append((start, end, mark if mark == MARK else ""))
+    return spans
 
 
 def _gaps(
