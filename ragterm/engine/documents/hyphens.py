@@ -18,6 +18,8 @@ _WORD = re.compile(r"[^\W\d_]+(?:[-‐][^\W\d_]+)*")
 _HALF_BEFORE = re.compile(r"[^\W\d_]+\Z")
 _HALF_AFTER = re.compile(r"[^\W\d_]+")
 _BROKEN = re.compile(rf"[^\W\d_]*{MARK}[^\S\n]*[^\W\d_]*")
+_WORD_LIMIT = 100
+"""Characters of a text in which its last word is looked for."""
 _ALWAYS = frozenset(
     "self non well ex cross multi high low state long short real end co all half quasi vice mid single two three four".split()
 )
@@ -40,7 +42,7 @@ class Vocabulary:
 
     def keeps_hyphen(self, before: str, after: str) -> bool:
         """Whether the hyphen between the end of `before` and the start of `after` belongs to the word."""
-        left, right = _HALF_BEFORE.search(before), _HALF_AFTER.match(after)
+        left, right = _HALF_BEFORE.search(before[-_WORD_LIMIT:]), _HALF_AFTER.match(after)
         if left is None or right is None:
             return True
         first, second = left.group().lower(), right.group().lower()

@@ -27,7 +27,7 @@ _WRONG_DECODING = re.compile(
 )
 _BEYOND_ASCII = re.compile("[^\x00-\x7f]")
 _COMMON = "eationrsEATIONRS"
-_SAMPLE = 2500
+_SAMPLE = 1500
 _ENOUGH_LETTERS = 300
 """Fewer say too little about frequencies: a page of formulas looks odd too."""
 _FAR = 0.68
@@ -61,7 +61,7 @@ _LOGARITHMS = [
 
 def is_garbled(text: str) -> bool:
     """Whether nothing on this page can be trusted to be what is printed there."""
-    if 3 * _rubbish(text) > len(text):
+    if 3 * rubbish(text) > len(text):
         return True
     sample = text[:_SAMPLE]
     if sum(map(sample.count, _COMMON)) >= 0.4 * len(
@@ -73,10 +73,10 @@ def is_garbled(text: str) -> bool:
 
 def readable_lines(lines: Sequence[Line]) -> list[Line]:
     """The lines without those of which at least half is rubbish. Short ones stay: pieces of tall brackets stand in formulas."""
-    return [line for line in lines if len(line.text) < 12 or 2 * _rubbish(line.text) < len(line.text)]
+    return [line for line in lines if len(line.text) < 12 or 2 * rubbish(line.text) < len(line.text)]
 
 
-def _rubbish(text: str) -> int:
+def rubbish(text: str) -> int:
     """Characters that are none, and those of glyph names."""
     count = len(_UNREADABLE.findall(text))
     if "/" in text or "(cid:" in text:

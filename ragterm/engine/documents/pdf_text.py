@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import re
+import sys
 from array import array
 from collections import deque
 from collections.abc import Callable
@@ -42,6 +43,7 @@ _SYMBOLS = str.maketrans(
     }
 )
 """One character for one, so that indices stay pdfium's."""
+_NATIVE = "utf-16-le" if sys.byteorder == "little" else "utf-16-be"
 _ANY_SYMBOL = re.compile("[" + "".join(map(chr, _SYMBOLS)) + "]")
 
 
@@ -58,11 +60,11 @@ def characters(text_page: Any, count: int) -> str:
     plane. Where it yields as many units as there are characters and no half of a pair, it did neither."""
     from pypdfium2 import raw
 
-    units = (ctypes.c_ushort * (count + 1))()
-    text_page = text_page.raw
-    written = raw.FPDFText_GetText(text_page, 0, count, units)
+    units = array("H", bytes(2 * (count + 1)))
+    place = ctypes.cast(units.buffer_info()[0], ctypes.POINTER(ctypes.c_ushort))
+    written = raw.FPDFText_GetText(text_page, 0, count, place)
     if written == count + 1:
-        text = bytes(units)[: 2 * count].decode("utf-16-le", "replace")
+        text = units[:count].tobytes().decode(_NATIVE, "replace")
         if len(text) == count:
             return text.translate(_SYMBOLS) if _ANY_SYMBOL.search(text) else text
     codes = map(raw.FPDFText_GetUnicode, repeat(text_page, count), range(count))
@@ -70,13 +72,17 @@ def characters(text_page: Any, count: int) -> str:
 
 
 def read_lines(text_page: Any, rotation: int, width: float, height: float, *, weights: bool = True) -> list[Line]:
-    """The lines in the order in which the page draws them. `rotation` (0, 90, 180, 270 degrees clockwise), `width` and `height`
-    (points) are the page's as it is displayed; so are the places of the lines. Without `weights` no line is bold."""
-    text = characters(text_page, text_page.count_chars())
-    is_bold = _bold(text_page.raw)
+    """The lines in the order in which the page draws them. `text_page` is pdfium's handle. `rotation` (0, 90, 180, 270 degrees
+    clockwise), `width` and `height` (points) are the page's as it is displayed; so are the places of the lines. Without
+    `weights` no line is bold."""
+    from pypdfium2 import raw
+
+    text = characters(text_page, max(0, raw.FPDFText_CountChars(text_page)))
+    is_bold = _bold(text_page)
 
     def boxes(indices: list[int]) -> Boxes:
-        return _turned(_boxes(text_page.raw, indices), rotation, width, height)
+        found = _boxes(text_page, indices)
+        return _turned(found, rotation, width, height) if rotation else found
 
     spans = _spans(text)
     lefts, _, bottoms, tops = boxes([start for start, _, _ in spans])
@@ -101,9 +107,16 @@ def read_lines(text_page: Any, rotation: int, width: float, height: float, *, we
         if pieces:
             pieces[-1] = (pieces[-1][0] + mark, *pieces[-1][1:])
         # Only what may be a heading is asked about; at both ends: a bold label before its value is none.
-        bold = weights and end - start < 90 and words[-1] not in ".,;" and is_bold(start) and is_bold(end - 1)
+        bold = (
+            weights
+            and end - start < 90
+            and (words[0].isupper() or words[0].isdigit())
+            and words[-1] not in ".,;"
+            and is_bold(start)
+            and is_bold(end - 1)
+        )
         lines.append(
-            Line(words + mark, lefts[n], rights[n], bottoms[n], tops[n], sizes[n], bold, cells, pieces=tuple(pieces))
+            Line(words + mark, lefts[n], rights[n], bottoms[n], tops[n], sizes[n], bold, cells, 0.0, tuple(pieces))
         )
     return lines
 
@@ -130,18 +143,17 @@ def _gaps(
     sizes: list[float],
     boxes: Callable[[list[int]], Boxes],
 ) -> dict[int, list[_Gap]]:
-    """The gaps of lines that have any. A gap makes a line longer than its characters are, so the denser half of the long lines is
-    looked at only where the other half shows many."""
+    """The gaps of lines that have any. A gap makes a line longer than its characters are: of the long lines the loosest quarter is
+    looked at, the next one when that shows any gaps, and the denser half when it shows many."""
     wide = [n for n, size in enumerate(sizes) if rights[n] - lefts[n] > 8 * size]
-    density = {n: (spans[n][1] - spans[n][0]) * sizes[n] / (rights[n] - lefts[n]) for n in wide}
-    long = sorted([one for n, one in density.items() if spans[n][1] - spans[n][0] >= _LONG])
-    usual = long[len(long) // 2] if len(long) >= 8 else float("inf")
-    dense = [n for n in wide if density[n] > usual and spans[n][1] - spans[n][0] >= _LONG]
-    left_out = set(dense)
-    loose = [n for n in wide if n not in left_out]
-    found = _gaps_of(text, spans, loose, sizes, boxes)
-    if len(found) > _MANY_GAPS * len(loose):
-        found |= _gaps_of(text, spans, dense, sizes, boxes)
+    long = [n for n in wide if spans[n][1] - spans[n][0] >= _LONG]
+    long.sort(key=lambda n: (spans[n][1] - spans[n][0]) * sizes[n] / (rights[n] - lefts[n]))
+    quarter, half = (len(long) // 4 + 1, len(long) // 2 + 1) if len(long) >= 8 else (len(long), len(long))
+    first = sorted({*wide} - {*long[quarter:]})
+    found = _gaps_of(text, spans, first, sizes, boxes)
+    if found:
+        many = len(found) > _MANY_GAPS * len(first)
+        found |= _gaps_of(text, spans, long[quarter : None if many else half], sizes, boxes)
     return found
 
 
@@ -192,13 +204,11 @@ Boxes = tuple[list[float], list[float], list[float], list[float]]
 
 def _boxes(handle: Any, indices: list[int]) -> Boxes:
     """The boxes of these characters."""
-    box = ctypes.c_float * 4  # FS_RECTF: left, top, right, bottom
-    found = (ctypes.c_float * (4 * len(indices)))()
-    start, step = ctypes.addressof(found), ctypes.sizeof(box)
+    edges = array("f", bytes(16 * len(indices)))  # FS_RECTF: left, top, right, bottom
+    start, _ = edges.buffer_info()
     page = ctypes.cast(handle, ctypes.c_void_p).value
-    places = range(start, start + step * len(indices), step)
+    places = range(start, start + 16 * len(indices), 16)
     deque(map(_box_function(), repeat(page), indices, places), maxlen=0)
-    edges = array("f", bytes(found))
     return edges[0::4].tolist(), edges[2::4].tolist(), edges[3::4].tolist(), edges[1::4].tolist()
 
 
