@@ -61,8 +61,11 @@ _LOGARITHMS = [
 
 def is_garbled(text: str) -> bool:
     """Whether nothing on this page can be trusted to be what is printed there."""
-    if 3 * rubbish(text) > len(text):
-        return True
+    return 3 * rubbish(text) > len(text) or reads_wrongly(text)
+
+
+def reads_wrongly(text: str) -> bool:
+    """Whether these are characters, but the wrong ones."""
     sample = text[:_SAMPLE]
     if sum(map(sample.count, _COMMON)) >= 0.4 * len(
         sample

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ragterm.engine.documents.builder import MAX_TEXT, DocumentBuilder
-from ragterm.engine.documents.page_quality import is_garbled, readable_lines, rubbish
+from ragterm.engine.documents.page_quality import readable_lines, reads_wrongly, rubbish
 from ragterm.engine.documents.page_report import PageReport
 from ragterm.engine.documents.passwords import offered
 from ragterm.engine.documents.pdf_extras import outline, page_labels, properties, usable_title
@@ -82,10 +82,10 @@ def _parse(document: Any, data: bytes, path: Path) -> ParsedDocument:
         check_size(size)
         if LETTER.search(text) is None:
             (report.scanned if pictures else report.blank).append(number)
-        elif is_garbled(text):
+        elif 3 * (bad := rubbish(text)) > len(text) or reads_wrongly(text):
             report.garbled.append(number)
         else:
-            readable = readable_lines(page.lines) if rubbish(text) else page.lines
+            readable = readable_lines(page.lines) if bad else page.lines
             if len(readable) < len(page.lines):
                 report.mended.append(number)
                 page.lines = readable

@@ -36,7 +36,7 @@ class Line:
     """One line of a page. `text` has a U+0002 at its end where a hyphen stood; coordinates are in points, y upwards; `size` is the
     height of its first character's box; `cells` are the texts between wide gaps (one: no gap); `pieces` are text, left and right
     of what stands between gaps that are as wide as a gutter may be (none: no such gap); `at` is its place among the page's
-    lines as they were drawn."""
+    lines, as they were drawn or as they are read."""
 
     text: str
     left: float
@@ -46,7 +46,6 @@ class Line:
     size: float
     bold: bool
     cells: tuple[str, ...]
-    edge: float = 0.0
     pieces: tuple[tuple[str, float, float], ...] = ()
     at: int = 0
 
@@ -75,7 +74,6 @@ def add_pages(builder: DocumentBuilder, pages: Sequence[Page], outline: Sequence
     levels = {} if outline else _heading_sizes(pages)
     entries = list(outline)
     for page in pages:
-        _find_edges(page.lines)
         pitch = _pitch(page.lines)
         due = [entry for entry in entries if entry.page <= page.number]
         entries = entries[len(due) :]
@@ -108,6 +106,8 @@ class _Writer:
     ) -> None:
         self.builder, self.page, self.words, self.levels, self.pitch = builder, page, words, levels, pitch
         self.due = due
+        for at, line in enumerate(page.lines):
+            line.at = at
         # All lines in one pass: a line may be a bookmark's only when its letters end with the bookmark's.
         self.letters = _squeezed("\n".join([line.text for line in page.lines])).split("\n") if due else []
         self.page_letters = "".join(self.letters)
@@ -169,9 +169,9 @@ class _Writer:
             self._append(line, "\n")
         else:
             full = (
-                previous.right >= previous.edge - 3.0 * line.size
-                or line.text[0].islower()
+                line.text[0].islower()
                 or previous.text.endswith(MARK)
+                or previous.right >= self._edge(previous) - 3.0 * line.size
             )
             self._append(line, " " if full else "\n")
 
@@ -201,8 +201,7 @@ class _Writer:
         )
         if indented and ended:
             return True
-        short = previous.right < previous.edge - 6.0 * line.size
-        return short and ended and not line.text[0].islower()
+        return ended and not line.text[0].islower() and previous.right < self._edge(previous) - 6.0 * line.size
 
     def _close_by(self, previous: Line, line: Line) -> bool:
         return 0 <= previous.bottom - line.bottom < 2.0 * max(previous.size, line.size)
@@ -213,11 +212,13 @@ class _Writer:
         level = self.levels.get(_rounded(line.size), 0)
         if level:
             return level
-        alone = line.right < line.edge - 2.0 * line.size or line.edge <= line.right
+        if not line.bold:
+            return 0
+        edge = self._edge(line)
+        alone = line.right < edge - 2.0 * line.size or edge <= line.right
         starts = line.text[0].isupper() or line.text[0].isdigit()
         if (
-            line.bold
-            and alone
+            alone
             and starts
             and len(line.text) < 90
             and len(line.cells) == 1
@@ -227,6 +228,12 @@ class _Writer:
             deepest = max(self.levels.values(), default=0)
             return min(6, number.group(1).count(".") + 2) if number else min(6, deepest + 1)
         return 0
+
+    def _edge(self, line: Line) -> float:
+        """The line's column edge: the farthest right that its neighbours with a similar left reach."""
+        similar = 3 * line.size
+        near = self.page.lines[max(0, line.at - 8) : line.at + 9]
+        return max([line.right, *[other.right for other in near if -similar < other.left - line.left < similar]])
 
     def _outline_heading(self, at: int) -> int:
         """Lines that the next bookmark names (0: none). Bookmarks above this place that nothing on the page repeats just open
@@ -324,18 +331,3 @@ def _pitch(lines: Sequence[Line]) -> float:
     """The usual distance from one line to the next."""
     drops = [a.bottom - b.bottom for a, b in pairwise(lines) if 0 < a.bottom - b.bottom < 3 * max(a.size, b.size)]
     return median(drops) if drops else 0.0
-
-
-def _find_edges(lines: Sequence[Line]) -> None:
-    """Each line's column edge: the farthest right that its neighbours with a similar left reach."""
-    lefts, rights = [line.left for line in lines], [line.right for line in lines]
-    farthest = max(rights, default=0.0) - 0.5
-    for at, line in enumerate(lines):
-        left, edge, similar = line.left, line.right, 3 * line.size
-        if edge >= farthest:
-            line.edge = edge
-            continue
-        for near in range(max(0, at - 8), min(at + 9, len(lines))):
-            if rights[near] > edge and -similar < lefts[near] - left < similar:
-                edge = rights[near]
-        line.edge = edge

@@ -115,9 +115,7 @@ def read_lines(text_page: Any, rotation: int, width: float, height: float, *, we
             and is_bold(start)
             and is_bold(end - 1)
         )
-        lines.append(
-            Line(words + mark, lefts[n], rights[n], bottoms[n], tops[n], sizes[n], bold, cells, 0.0, tuple(pieces))
-        )
+        lines.append(Line(words + mark, lefts[n], rights[n], bottoms[n], tops[n], sizes[n], bold, cells, tuple(pieces)))
     return lines
 
 
