@@ -113,14 +113,16 @@ class Engine(GraphQuestions, ChunkingQuestions, KeepingInStep):
         on_progress: OnProgress | None = None,
         control: Control | None = None,
         web: WebOptions | None = None,
+        passwords: Sequence[str] = (),
     ) -> IngestReport:
-        """Read files, folders and web pages (with `web`, sites) into a collection, made when it is not there. A document that cannot be
-        read is an outcome of the report; a path that is neither on disk nor in the collection raises NotFoundError."""
+        """Read files, folders and web pages (with `web`, sites) into a collection, made when it is not there. What cannot be read is an
+        outcome; a path that is nowhere raises NotFoundError. `passwords` are tried on locked files and kept nowhere."""
         from ragterm.engine.ingest import ingest
 
         opened = self._shelf.get(collection, create=True)
         opened.store.aside.purge()
-        report = ingest(paths, opened.ingest_rooms(), self.settings, on_progress, control, web=web or WebOptions())
+        rooms, options = opened.ingest_rooms(), web or WebOptions()
+        report = ingest(paths, rooms, self.settings, on_progress, control, web=options, passwords=passwords)
         return self._ingested(opened, report)
 
     def ingest_folder_collection(
@@ -162,12 +164,14 @@ class Engine(GraphQuestions, ChunkingQuestions, KeepingInStep):
         collection: str = "default",
         on_progress: OnProgress | None = None,
         control: Control | None = None,
+        passwords: Sequence[str] = (),
     ) -> IngestReport:
         """Read these documents again, changed or not."""
         from ragterm.engine.ingest import reingest
 
         opened = self._shelf.get(collection)
-        return self._ingested(opened, reingest(ids, opened.ingest_rooms(), self.settings, on_progress, control))
+        report = reingest(ids, opened.ingest_rooms(), self.settings, on_progress, control, passwords)
+        return self._ingested(opened, report)
 
     def _ingested(self, opened: OpenCollection, report: IngestReport) -> IngestReport:
         from ragterm.engine.documents.language import collection_warning
@@ -373,8 +377,11 @@ class Engine(GraphQuestions, ChunkingQuestions, KeepingInStep):
         checks = machine_checks(self.home) + config_checks(self.home, shipped("themes"))
         checks += model_checks(self.settings, self.models.cache)
         status = self.language_models()
-        names = ", ".join(status.models[:8])
-        text = f"{status.current} answers; models here: {names}" if status.running else status.message
+        text = (
+            f"{status.current} answers; models here: {', '.join(status.models[:8])}"
+            if status.running
+            else status.message
+        )
         checks.append(Check("language model", "ok" if status.running else "info", text, status.hint))
         return checks + [collection_check(self._shelf, name) for name in self._shelf.names()]
 

@@ -271,6 +271,7 @@ class DocumentsPane(DocumentCommands, Pane):
     @on(RowTable.RowHighlighted)
     def _highlighted(self, event: RowTable.RowHighlighted) -> None:
         row: DocumentRow | None = event.row
+        self.refresh_bindings()  # a password is asked for where one is wanted
         self._draw_card(row, None)
         self.query_one("#detail").scroll_home(animate=False)
         if self._detail_timer is not None:
@@ -349,13 +350,6 @@ class DocumentsPane(DocumentCommands, Pane):
 
     def action_ledger(self) -> None:
         self.toggle_class("-ledger")
-
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        if action in ("pause", "cancel"):
-            return self.bridge.ingesting
-        if action in ("follow", "remove", "reingest", "mark", "limit", "open", "filter", "sort", "compare"):
-            return bool(self._rows)
-        return True
 
     @on(Button.Pressed, "#samples")
     def _samples_pressed(self) -> None:
