@@ -32,12 +32,11 @@ from ragterm.engine.types.answers import AnswerReady, AskEvent, StageDone
 from ragterm.engine.types.control import Control
 from ragterm.engine.types.errors import DownloadNeeded, NotFoundError, RagtermError, UsageError
 from ragterm.engine.types.health import Check, LlmStatus
-from ragterm.engine.types.settings import ChunkingSettings, Settings, load_settings
+from ragterm.engine.types.settings import Settings, load_settings
 from ragterm.engine.types.tracing import RetrievalSettings, Trace
 from ragterm.engine.types.web import WebOptions
 
 if TYPE_CHECKING:
-    from ragterm.engine.types.builds import BuildInfo, Rebuilt
     from ragterm.engine.types.documents import Chunk, CollectionInfo, Document, DocumentRow
     from ragterm.engine.types.ingesting import IngestProgress, IngestReport, Survey
 
@@ -180,34 +179,6 @@ class Engine(GraphQuestions, ChunkingQuestions, KeepingInStep):
         rows = opened.store.documents.rows() if report.chunks else []
         warning = collection_warning(rows, self.settings.embedding.model)
         return replace(report, warnings=(*report.warnings, warning)) if warning else report
-
-    # Builds
-
-    def builds(self, collection: str = "default") -> list[BuildInfo]:
-        """The live one, the one before it, and those that are not complete."""
-        from ragterm.engine.rebuilding import builds_of
-
-        return builds_of(self._shelf.get(collection))
-
-    def rechunk(
-        self,
-        chunking: ChunkingSettings,
-        collection: str = "default",
-        on_progress: OnProgress | None = None,
-        control: Control | None = None,
-    ) -> Rebuilt:
-        """Another chunking: a shadow build beside the live one, which answers until it is complete. Raises BusyError, Cancelled."""
-        from ragterm.engine.rebuilding import rechunk
-
-        return rechunk(self._shelf.get(collection), chunking, on_progress, control)
-
-    def roll_back(
-        self, collection: str = "default", on_progress: OnProgress | None = None, control: Control | None = None
-    ) -> Rebuilt:
-        """Back to the build before the last cut-over. Raises NotFoundError, BusyError."""
-        from ragterm.engine.rebuilding import roll_back
-
-        return roll_back(self._shelf.get(collection), on_progress, control)
 
     # Documents
 
@@ -377,11 +348,8 @@ class Engine(GraphQuestions, ChunkingQuestions, KeepingInStep):
         checks = machine_checks(self.home) + config_checks(self.home, shipped("themes"))
         checks += model_checks(self.settings, self.models.cache)
         status = self.language_models()
-        text = (
-            f"{status.current} answers; models here: {', '.join(status.models[:8])}"
-            if status.running
-            else status.message
-        )
+        names = ", ".join(status.models[:8])
+        text = f"{status.current} answers; models here: {names}" if status.running else status.message
         checks.append(Check("language model", "ok" if status.running else "info", text, status.hint))
         return checks + [collection_check(self._shelf, name) for name in self._shelf.names()]
 
