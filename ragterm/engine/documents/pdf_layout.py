@@ -106,8 +106,11 @@ class _Writer:
     ) -> None:
         self.builder, self.page, self.words, self.levels, self.pitch = builder, page, words, levels, pitch
         self.due = due
+        self.farthest = 0.0
         for at, line in enumerate(page.lines):
             line.at = at
+            if line.right > self.farthest:
+                self.farthest = line.right
         # All lines in one pass: a line may be a bookmark's only when its letters end with the bookmark's.
         self.letters = _squeezed("\n".join([line.text for line in page.lines])).split("\n") if due else []
         self.page_letters = "".join(self.letters)
@@ -231,6 +234,8 @@ class _Writer:
 
     def _edge(self, line: Line) -> float:
         """The line's column edge: the farthest right that its neighbours with a similar left reach."""
+        if line.right > self.farthest - 0.5:
+            return line.right
         similar = 3 * line.size
         near = self.page.lines[max(0, line.at - 8) : line.at + 9]
         return max([line.right, *[other.right for other in near if -similar < other.left - line.left < similar]])
