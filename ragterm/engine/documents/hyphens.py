@@ -35,7 +35,10 @@ class Vocabulary:
             self._counts: Counter[str] = Counter()
             return
         text = "\n".join([_BROKEN.sub(" ", line) if MARK in line else line for line in whole])
-        self._counts = Counter(_WORD.findall(text.lower()))
+        self._counts = Counter()
+        for token, count in Counter(text.lower().split()).items():
+            for word in (token,) if token.isalpha() else _WORD.findall(token):
+                self._counts[word] += count
         for word in [word for word in self._counts if "-" in word]:
             for part in word.split("-"):
                 self._counts[part] += 1

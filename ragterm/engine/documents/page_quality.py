@@ -67,10 +67,8 @@ def is_garbled(text: str) -> bool:
 def reads_wrongly(text: str) -> bool:
     """Whether these are characters, but the wrong ones."""
     sample = text[:_SAMPLE]
-    if sum(map(sample.count, _COMMON)) >= 0.4 * len(
-        sample
-    ):  # as in every language with Latin letters: no need to look closer
-        return False
+    if sum(map(sample.count, _COMMON)) >= 0.36 * len(sample):
+        return False  # as in every language with Latin letters: no need to look closer
     return _is_wrongly_decoded(sample) or _is_substituted(sample)
 
 

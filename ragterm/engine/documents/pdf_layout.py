@@ -28,7 +28,6 @@ _LABEL = re.compile(
 )
 _PAGE_END = re.compile(rf"[^\W\d_][-‐{MARK}]$")
 _NO_LETTER = re.compile(r"[^\w\n]+|_+")
-_SENTENCE_END = re.compile(r"[.!?:…][\"')\]”’]*$")
 
 
 @dataclass(slots=True)
@@ -106,8 +105,11 @@ class _Writer:
     ) -> None:
         self.builder, self.page, self.words, self.levels, self.pitch = builder, page, words, levels, pitch
         self.due = due
+        self.farthest = 0.0
         for at, line in enumerate(page.lines):
             line.at = at
+            if line.right > self.farthest:
+                self.farthest = line.right
         # All lines in one pass: a line may be a bookmark's only when its letters end with the bookmark's.
         self.letters = _squeezed("\n".join([line.text for line in page.lines])).split("\n") if due else []
         self.page_letters = "".join(self.letters)
@@ -121,13 +123,11 @@ class _Writer:
         at = 0
         while at < len(lines):
             line = lines[at]
-            taken = self._outline_heading(at)
-            if taken:
+            if self.due and (taken := self._outline_heading(at)):
                 at += taken
                 continue
-            level = self._level(line)
-            following = lines[at + 1] if at + 1 < len(lines) else None
-            if level and following is not None and self._heads_table(line, following):
+            level = self._level(line) if self.levels else 0
+            if level and at + 1 < len(lines) and self._heads_table(line, lines[at + 1]):
                 self._flush()
                 self.kind = "table"
                 self._append(line, "\n", GAP.join(line.cells))
@@ -189,10 +189,10 @@ class _Writer:
         if bullet and self.kind != "list":
             return True
         if drop < -0.5 * line.size:  # the next column, or a part of the page that was drawn later
-            return bool(_SENTENCE_END.search(previous.text)) or not line.text[0].islower()
+            return _ends(previous.text) or not line.text[0].islower()
         if drop > max(1.45 * self.pitch, 1.2 * line.size):
             return True
-        ended = bool(_SENTENCE_END.search(previous.text))
+        ended = _ends(previous.text)
         indented = (
             line.left > previous.left + 0.8 * line.size
             and self.kind == "paragraph"
@@ -207,7 +207,7 @@ class _Writer:
         return 0 <= previous.bottom - line.bottom < 2.0 * max(previous.size, line.size)
 
     def _level(self, line: Line) -> int:
-        if not self.levels or len(line.text) > 150 or not any(c.isalpha() for c in line.text):
+        if len(line.text) > 150 or not any(c.isalpha() for c in line.text):
             return 0
         level = self.levels.get(_rounded(line.size), 0)
         if level:
@@ -231,6 +231,8 @@ class _Writer:
 
     def _edge(self, line: Line) -> float:
         """The line's column edge: the farthest right that its neighbours with a similar left reach."""
+        if line.right > self.farthest - 0.5:
+            return line.right
         similar = 3 * line.size
         near = self.page.lines[max(0, line.at - 8) : line.at + 9]
         return max([line.right, *[other.right for other in near if -similar < other.left - line.left < similar]])
@@ -288,6 +290,11 @@ class _Writer:
         self.open, self.text, self.kind, self.level = [], "", "paragraph", 0
 
 
+def _ends(text: str) -> bool:
+    """Whether a sentence ends here."""
+    return text.rstrip("\"')]”’")[-1:] in {".", "!", "?", ":", "…"}
+
+
 def _names(text: str) -> tuple[str, str]:
     """What a line may be called by: its letters and digits, and those without its number."""
     return _squeezed(text), _squeezed(_LABEL.sub("", text, count=1))
@@ -329,5 +336,9 @@ def _heading_sizes(pages: Sequence[Page]) -> dict[float, int]:
 
 def _pitch(lines: Sequence[Line]) -> float:
     """The usual distance from one line to the next."""
-    drops = [a.bottom - b.bottom for a, b in pairwise(lines) if 0 < a.bottom - b.bottom < 3 * max(a.size, b.size)]
+    drops = [
+        drop
+        for a, b in pairwise(lines)
+        if 0 < (drop := a.bottom - b.bottom) < 3 * (a.size if a.size > b.size else b.size)
+    ]
     return median(drops) if drops else 0.0

@@ -78,10 +78,11 @@ def read_lines(text_page: Any, rotation: int, width: float, height: float, *, we
     from pypdfium2 import raw
 
     text = characters(text_page, max(0, raw.FPDFText_CountChars(text_page)))
-    is_bold = _bold(text_page)
+    address = ctypes.cast(text_page, ctypes.c_void_p).value or 0
+    is_bold = _bold(address)
 
     def boxes(indices: list[int]) -> Boxes:
-        found = _boxes(text_page, indices)
+        found = _boxes(address, indices)
         return _turned(found, rotation, width, height) if rotation else found
 
     spans = _spans(text)
@@ -125,7 +126,7 @@ def _spans(text: str) -> list[_Span]:
         words = found[0]
         start, end = found.span()
         mark = text[end : end + 1]
-        if words[0].isspace() or words[-1].isspace():
+        if words[0] <= " " or words[-1] <= " " or not words.isascii():
             start += len(words) - len(words.lstrip())
             end -= len(words) - len(words.rstrip())
         if end > start:
@@ -200,37 +201,38 @@ Boxes = tuple[list[float], list[float], list[float], list[float]]
 """Lefts, rights, bottoms and tops, in points."""
 
 
-def _boxes(handle: Any, indices: list[int]) -> Boxes:
-    """The boxes of these characters."""
+def _boxes(text_page: int, indices: list[int]) -> Boxes:
+    """The boxes of these characters, by the address of the text page."""
     edges = array("f", bytes(16 * len(indices)))  # FS_RECTF: left, top, right, bottom
     start, _ = edges.buffer_info()
-    page = ctypes.cast(handle, ctypes.c_void_p).value
     places = range(start, start + 16 * len(indices), 16)
-    deque(map(_box_function(), repeat(page), indices, places), maxlen=0)
+    quick = _quick("FPDFText_GetLooseCharBox", ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p)
+    deque(map(quick, repeat(text_page), indices, places), maxlen=0)
     return edges[0::4].tolist(), edges[2::4].tolist(), edges[3::4].tolist(), edges[1::4].tolist()
 
 
 @cache
-def _box_function() -> Callable[[Any, int, int], int]:
-    """pdfium's function for a character's box, with plain addresses for arguments: of the many calls, ctypes' checks of
-    the pointers' types and the release of the interpreter's lock would be the larger half."""
+def _quick(name: str, *arguments: type) -> Callable[..., int]:
+    """A function of pdfium that is called for thousands of characters, with plain addresses for pointers: ctypes' checks of
+    their types and the release of the interpreter's lock would be the larger half of each call."""
     from pypdfium2 import raw
 
-    address = ctypes.cast(raw.FPDFText_GetLooseCharBox, ctypes.c_void_p).value
-    kind = ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p)
-    return kind(address or 0)
+    address = ctypes.cast(getattr(raw, name), ctypes.c_void_p).value or 0
+    return ctypes.PYFUNCTYPE(ctypes.c_int, *arguments)(address)
 
 
-def _bold(handle: Any) -> Callable[[int], bool]:
-    from pypdfium2 import raw
-
-    name, flags = ctypes.create_string_buffer(128), ctypes.c_int()
+def _bold(text_page: int) -> Callable[[int], bool]:
+    name = ctypes.create_string_buffer(256)  # the name, and behind it the flags that nobody reads
+    weight = _quick("FPDFText_GetFontWeight", ctypes.c_void_p, ctypes.c_int)
+    kinds = (ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p, ctypes.c_ulong, ctypes.c_void_p)
+    font = _quick("FPDFText_GetFontInfo", *kinds)
+    at_name = ctypes.addressof(name)
 
     def is_bold(index: int) -> bool:
         """By weight, or by name: the standard fonts carry no weight."""
-        if raw.FPDFText_GetFontWeight(handle, index) >= 600:
+        if weight(text_page, index) >= 600:
             return True
-        length = raw.FPDFText_GetFontInfo(handle, index, name, 128, flags)
+        length = font(text_page, index, at_name, 128, at_name + 128)
         return 0 < length <= 128 and b"bold" in name.value.lower()
 
     return is_bold

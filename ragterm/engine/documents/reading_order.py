@@ -144,6 +144,10 @@ def _gutter(items: Sequence[_Item]) -> _Quarters | None:
     tallest = 2.5 * size
     for start in _column_starts(items, width):
         edge = start - width
+        lines_left = sum([item.right <= edge and len(item.text) >= MIN_CHARACTERS for item in items])
+        lines_right = sum([item.left >= start and len(item.text) >= MIN_CHARACTERS for item in items])
+        if min(lines_left, lines_right) < 2:  # half of three
+            continue
         begin = lefts = rights = 0
         for end, item in enumerate(downwards):
             if item.left >= start:
@@ -193,10 +197,11 @@ def _column_starts(items: Sequence[_Item], width: float) -> list[float]:
 def _separates(item: _Item, items: Sequence[_Item], start: float) -> bool:
     """Whether a larger line on the left is a heading across both columns, too short to reach into the second: the other side is
     white beside it."""
+    high, low = item.top + 0.3 * item.size, item.bottom - 0.3 * item.size
     beside = [one for one in items if one.left >= start]
-    margin = 0.3 * item.size
-    if any(one.bottom < item.top + margin and one.top > item.bottom - margin for one in beside):
-        return False
+    for one in beside:
+        if one.bottom < high and one.top > low:
+            return False
     return any(one.bottom >= item.top for one in beside) and any(one.top <= item.bottom for one in beside)
 
 

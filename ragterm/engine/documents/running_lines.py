@@ -23,7 +23,7 @@ def drop_running_lines(pages: Sequence[Page]) -> int:
     ("41 2.3 Complexes"), and lone page numbers. Lines larger than usual are headings and stay; so does what is alone on its
     page. Returns how many lines went."""
     usual = median(line.size for page in pages for line in page.lines) if any(page.lines for page in pages) else 0.0
-    edges = [[line for line in page.lines if _at_edge(line, page) and line.size <= 1.2 * usual] for page in pages]
+    edges = [_at_edges(page, 1.2 * usual) for page in pages]
     seen: Counter[tuple[str, int]] = Counter()
     offsets: Counter[int] = Counter()
     for page, edge in zip(pages, edges, strict=True):
@@ -51,8 +51,11 @@ def drop_running_lines(pages: Sequence[Page]) -> int:
     return dropped
 
 
-def _at_edge(line: Line, page: Page) -> bool:
-    return not page.height * 0.1 < line.bottom < page.height * 0.9 and len(line.text) <= 150
+def _at_edges(page: Page, largest: float) -> list[Line]:
+    low, high = page.height * 0.1, page.height * 0.9
+    return [
+        line for line in page.lines if not low < line.bottom < high and len(line.text) <= 150 and line.size <= largest
+    ]
 
 
 def _key(line: Line) -> tuple[str, int]:
