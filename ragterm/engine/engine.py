@@ -216,6 +216,14 @@ class Engine(GraphQuestions):
         """In reading order, of the live build."""
         return self._shelf.get(collection).store.chunks.of_document(document_id)
 
+    def page_image(self, document_id: str, page: int, width: int, collection: str = "default") -> bytes:
+        """A page (from 1) of an indexed PDF as PNG, about `width` pixels wide, from the file on disk. Raises ParseError: it has changed
+        since, is gone, or cannot be drawn; NotFoundError."""
+        from ragterm.engine.documents.page_images import page_image
+
+        found = self._shelf.get(collection).store.documents.document(document_id)
+        return page_image(found.path, found.content_hash, page, width, memory_mb=self.settings.ingest.memory_mb)
+
     def chunk_by_key(self, key: int, collection: str = "default") -> tuple[Chunk, DocumentRow] | None:
         store = self._shelf.get(collection).store
         found = store.chunks.by_keys([key]).get(key)

@@ -260,7 +260,7 @@ class RowTable(ScrollView, can_focus=True):
         marked = self.identify(row) in self.marked
         pieces = [("▌ " if marked else "  ", base + tone(self.app, "accent") + over)]
         cells = self.cells(row)
-        for column, room in self._layout:
+        for column, room in self.layout_of(row):
             text, meaning = cells.get(column.key, ("", ""))
             style = base + tone(self.app, meaning)
             if index == self.cursor and meaning == "muted":
@@ -273,6 +273,10 @@ class RowTable(ScrollView, can_focus=True):
             else:
                 segments.append(Segment(text, style))
         return Strip(segments).adjust_cell_length(width, base + over)
+
+    def layout_of(self, row: Any) -> list[tuple[Column, int]]:
+        """The columns of a row with their widths; a subclass may give some rows others than the header's."""
+        return self._layout
 
     def notify_style_update(self) -> None:
         super().notify_style_update()
