@@ -121,8 +121,11 @@ def picture_widget(able: TerminalPictures) -> type[Widget]:
         from textual_image import widget
     except AttributeError as error:
         raise ImportError(f"textual-image is not as expected: {error}") from error
-    chosen: dict[Kind, Any] = {"sixel": widget.SixelImage, "kitty": widget.TGPImage, "half": widget.HalfcellImage}
-    return chosen[able.kind]  # type: ignore[no-any-return]
+    if able.kind == "sixel":
+        from ragterm.ui.widgets.sixel_picture import SixelPicture
+
+        return SixelPicture
+    return widget.TGPImage if able.kind == "kitty" else widget.HalfcellImage
 
 
 def fitted(size: tuple[int, int], room: tuple[int, int], cell: tuple[int, int]) -> tuple[int, int]:
@@ -145,4 +148,9 @@ def prepared(png: bytes, room: tuple[int, int], able: TerminalPictures) -> tuple
     picture = Image.open(io.BytesIO(png)).convert("RGB")
     columns, rows = fitted(picture.size, room, able.cell)
     pixels = (columns, 2 * rows) if able.kind == "half" else (columns * able.cell[0], rows * able.cell[1])
-    return picture.resize(pixels, Image.Resampling.LANCZOS), (columns, rows)
+    picture = picture.resize(pixels, Image.Resampling.LANCZOS)
+    if able.kind == "sixel":
+        from ragterm.ui.widgets.sixel_picture import encode
+
+        picture = encode(picture)
+    return picture, (columns, rows)

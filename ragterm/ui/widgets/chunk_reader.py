@@ -10,6 +10,7 @@ from rich.cells import get_character_cell_size
 from rich.style import Style
 from textual import events
 from textual.message import Message
+from textual.scroll_view import ScrollView
 
 from ragterm.ui.widgets.chunk_text import GUTTER, ChunkText
 
@@ -21,18 +22,24 @@ class ChunkReader(ChunkText):
     """`current` is the number of a chunk, from 0, in the order of their beginnings; -1 where there is none."""
 
     DEFAULT_CSS = """
-    ChunkReader > .chunk--current { background: $accent-muted; text-style: bold; }
+    ChunkReader > .chunk--current { background: $foreground 22%; text-style: bold; }
+    ChunkReader:ansi > .chunk--current { background: ansi_white; color: ansi_black; }
     """
     COMPONENT_CLASSES: ClassVar[set[str]] = {"chunk--current"}
 
     class Went(Message):
-        """The current chunk is another one now."""
+        """The current chunk is another one now; `turning`: because a page was turned."""
+
+        def __init__(self, *, turning: bool = False) -> None:
+            super().__init__()
+            self.turning = turning
 
     def __init__(self, document: Document, chunks: Sequence[Chunk], *, id: str | None = None) -> None:
         super().__init__(id=id)
         self.document = document
         self.pieces = sorted(chunks, key=lambda one: (one.start, one.end))
         self.current = 0 if self.pieces else -1
+        self._sent_to = -1
         self._block_starts = [block.start for block in document.blocks]
         self.show(document.text, [(one.start, one.end) for one in self.pieces])
 
@@ -55,11 +62,27 @@ class ChunkReader(ChunkText):
         if offset is None:
             return
         self.go_to(offset)
-        found = next((n for n, one in enumerate(self.pieces) if one.end > offset), None)
-        if found is not None:
+        found = next((n for n, one in enumerate(self.pieces) if one.start >= offset), len(self.pieces) - 1)
+        if found >= 0:
             self.current = found
             self.refresh()
-            self.post_message(self.Went())
+            self.post_message(self.Went(turning=True))
+
+    def line_of(self, offset: int) -> int:
+        return max(0, bisect.bisect_right(self._line_starts, offset) - 1)
+
+    def go_to(self, offset: int, above: int = 0) -> None:
+        if self.lines:
+            self._sent_to = round(min(max(0, self.line_of(offset) - above), self.max_scroll_y))
+        super().go_to(offset, above)
+
+    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
+        """Where it was sent is no place that the reader scrolled to: the top of the view may belong to the page before."""
+        if round(new_value) == self._sent_to:
+            ScrollView.watch_scroll_y(self, old_value, new_value)
+        else:
+            self._sent_to = -1
+            super().watch_scroll_y(old_value, new_value)
 
     def block_at(self, offset: int) -> Block | None:
         """The block that holds `offset`, or the last one before it."""
