@@ -1,10 +1,10 @@
 """What the terminal can show of a picture, and the widget that shows it.
 
-`textual-image` draws with Sixel, with Kitty's graphics protocol or in half blocks. It asks the terminal which when it is imported;
-inside a running app the answer would arrive as keystrokes, and the library takes a fifth of a second to import. So the terminal is
-asked here, before the app, in one round trip: a question that every terminal answers (primary device attributes) comes last, and
-its answer ends the waiting. The library is imported, in a thread, when the first picture is wanted, with its own questions
-switched off.
+`textual-image` draws with Sixel or with Kitty's graphics protocol; where the terminal knows neither, `half_blocks` does. The library
+asks the terminal when it is imported; inside a running app the answer would arrive as keystrokes, and it takes a fifth of a second
+to import. So the terminal is asked here, before the app, in one round trip: a question that every terminal answers (primary device
+attributes) comes last, and its answer ends the waiting. The library is imported, in a thread, when the first picture is wanted, with
+its own questions switched off.
 
 Sources: ECMA-48 and DEC STD 070 for device attributes (4 is Sixel); XTWINOPS 16 for the size of a cell; the graphics protocol of
 Kitty (sw.kovidgoyal.net/kitty/graphics-protocol), "Querying support".
@@ -107,9 +107,13 @@ def _cell_pixels(writing: int) -> tuple[int, int] | None:
 
 
 def picture_widget(able: TerminalPictures) -> type[Widget]:
-    """The widget class for this terminal; its `image` takes a PIL picture. Slow the first time: for a thread.
+    """The widget class for this terminal; its `image` takes what `prepared` gives. Slow the first time: for a thread.
 
     Raises ImportError where the library is not there or has become another."""
+    if able.kind == "half":
+        from ragterm.ui.widgets.half_blocks import HalfBlockPicture
+
+        return HalfBlockPicture
     import textual_image._terminal as terminal
 
     def unasked(*_: Any, **__: Any) -> Any:
@@ -125,7 +129,7 @@ def picture_widget(able: TerminalPictures) -> type[Widget]:
         from ragterm.ui.widgets.sixel_picture import SixelPicture
 
         return SixelPicture
-    return widget.TGPImage if able.kind == "kitty" else widget.HalfcellImage
+    return widget.TGPImage
 
 
 def fitted(size: tuple[int, int], room: tuple[int, int], cell: tuple[int, int]) -> tuple[int, int]:
@@ -140,7 +144,8 @@ def fitted(size: tuple[int, int], room: tuple[int, int], cell: tuple[int, int]) 
 
 
 def prepared(png: bytes, room: tuple[int, int], able: TerminalPictures) -> tuple[Any, tuple[int, int]]:
-    """A PIL picture at the size in which it is shown, and its columns and rows. Slow: for a thread. Raises OSError, ValueError."""
+    """A picture for `picture_widget`, at the size in which it is shown, and its columns and rows. Slow: for a thread. Raises OSError,
+    ValueError."""
     import io
 
     from PIL import Image
@@ -149,8 +154,12 @@ def prepared(png: bytes, room: tuple[int, int], able: TerminalPictures) -> tuple
     columns, rows = fitted(picture.size, room, able.cell)
     pixels = (columns, 2 * rows) if able.kind == "half" else (columns * able.cell[0], rows * able.cell[1])
     picture = picture.resize(pixels, Image.Resampling.LANCZOS)
+    if able.kind == "half":
+        from ragterm.ui.widgets.half_blocks import half_blocks
+
+        return half_blocks(picture), (columns, rows)
     if able.kind == "sixel":
         from ragterm.ui.widgets.sixel_picture import encode
 
-        picture = encode(picture)
+        return encode(picture), (columns, rows)
     return picture, (columns, rows)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from ragterm.ui import messages
@@ -14,12 +16,11 @@ if TYPE_CHECKING:
 
 async def open_preview(app: App[None], bridge: Bridge, document_id: str) -> None:
     """Push the preview; what fails becomes `ErrorArose`."""
-    from ragterm.ui.screens.preview import PreviewScreen
-
     try:
+        screen = await asyncio.to_thread(import_module, "ragterm.ui.screens.preview")
         document = await bridge.document(document_id)
         chunks = await bridge.chunks(document_id)
     except Exception as error:  # noqa: BLE001 - the border of background work
         app.post_message(messages.ErrorArose(error, "opening the document"))
         return
-    app.push_screen(PreviewScreen(bridge, document, chunks))
+    app.push_screen(screen.PreviewScreen(bridge, document, chunks))

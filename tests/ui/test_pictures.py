@@ -110,7 +110,7 @@ def test_the_library_asks_nothing_when_it_is_imported_on_a_terminal(tmp_path: An
     said = tmp_path / "said"
     done = subprocess.run([sys.executable, "-c", IMPORT, str(said)], stdin=side, stdout=side, stderr=subprocess.PIPE)
     assert done.returncode == 0, done.stderr.decode()
-    assert said.read_text() == "['HalfcellImage', 'SixelPicture', 'TGPImage'] (9, 18)\n"
+    assert said.read_text() == "['HalfBlockPicture', 'SixelPicture', 'TGPImage'] (9, 18)\n"
     os.set_blocking(terminal, False)
     with pytest.raises(BlockingIOError):
         os.read(terminal, 100)
@@ -141,8 +141,12 @@ def png() -> bytes:
 
 def test_pictures_are_made_ready_at_the_size_of_the_terminals_pixels() -> None:
     half, cells = prepared(png(), (30, 21), TerminalPictures("half"))
-    assert cells == (30, 21) and half.size == (30, 42)
-    assert half.getpixel((5, 5)) == (255, 0, 0) and half.getpixel((5, 40)) == (255, 255, 255)
+    assert cells == (30, 21) and [row.text for row in half.rows] == ["▀" * 30] * 21
+    first, middle, last = (next(iter(half.rows[y])).style for y in (0, 10, 20))
+    assert first.color.triplet == first.bgcolor.triplet == (255, 0, 0)
+    assert middle.color.triplet.green < 30 and middle.bgcolor.triplet.green > 225  # the edge lies within the row
+    assert last.color.triplet == last.bgcolor.triplet == (255, 255, 255)
+    assert all(len(list(row)) == 1 for row in half.rows)  # neighbours of one colour are one segment
     kitty, cells = prepared(png(), (30, 21), TerminalPictures("kitty", (8, 16)))
     assert cells == (30, 21) and kitty.size == (240, 336)
 

@@ -1,7 +1,7 @@
 """The preview of a document: its text with the chunks drawn in it, and beside it the picture of the page, for a PDF.
 
 Text and page go together: a page turned brings its text, a chunk gone to or a text scrolled brings its page. On a narrow screen one of
-the two is shown, and a key changes between them.
+the two is shown, and a key changes between them. The screen is opaque: what lies below it is not drawn again.
 """
 
 from __future__ import annotations
@@ -32,6 +32,8 @@ class PreviewScreen(ModalScreen[None]):
     DEFAULT_CSS = (
         dialog_css("PreviewScreen")
         + """
+    PreviewScreen { background: $surface; }
+    PreviewScreen:ansi { background: ansi_default; }
     PreviewScreen > .dialog { width: 100%; max-width: 100%; height: 100%; max-height: 100%; padding: 0 1; }
     PreviewScreen #preview-head { height: auto; padding: 0 1; color: $text-muted; }
     PreviewScreen #preview-facts { height: auto; padding: 0 1 1 1; }

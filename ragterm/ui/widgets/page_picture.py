@@ -47,10 +47,11 @@ class PagePicture(Vertical):
         self.page = page
         self.note = Static("", classes="page-note", markup=False)
         self.picture: Any = None
-        """The widget of `textual-image`, made with the first picture."""
+        """The widget that shows it, made with the first picture."""
         self.shown: tuple[int, tuple[int, int]] | None = None
         """The page whose picture stands there, and the room it was fitted into."""
         self._kept: OrderedDict[tuple[int, int], bytes] = OrderedDict()
+        self._cells = (0, 0)
         self._timer: Timer | None = None
 
     def compose(self) -> ComposeResult:
@@ -103,7 +104,8 @@ class PagePicture(Vertical):
             return
         if page != self.page or not self.is_attached:
             return
-        self.picture.styles.width, self.picture.styles.height = cells
+        if cells != self._cells:  # the same room for every page of a size: no new layout
+            self._cells = self.picture.styles.width, self.picture.styles.height = cells
         self.picture.image = picture
         self.picture.display = True
         self.shown = page, room
