@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from rich.cells import cell_len
 from support.fake_engine import HOSTILE, FakeEngine
 from support.ui import make_app, running, screen_lines, screen_text, until
 
@@ -13,6 +14,7 @@ from ragterm.ui import messages
 from ragterm.ui.panes.documents import DocumentsPane
 from ragterm.ui.widgets.ledger import IngestLedger
 from ragterm.ui.widgets.ledger_table import SORT_KEYS, LedgerTable, matches, took, why
+from ragterm.ui.widgets.row_table import fit
 
 FILES = (
     DocumentOutcome(
@@ -137,6 +139,26 @@ async def test_it_follows_the_newest_until_the_reader_moves_away() -> None:
         assert table_of(app).rows[-1].path == "/d/late.md"
 
 
+async def test_files_in_work_stand_below_with_their_stage() -> None:
+    app = make_app()
+    async with running(app) as pilot:
+        await ingested(app, pilot, FILES[:2])
+        app.bridge.publish(messages.IngestStarted("default"))
+        working = (("/d/scan.pdf", "parsing"), ("/d/notes.md", "embedding"))
+        app.bridge.publish(
+            messages.IngestProgressed(IngestProgress("embedding", "default", finished=FILES[:2], working=working))
+        )
+        await until(pilot, lambda: "▸ reading   scan.pdf" in screen_text(app))
+        assert "▸ embedding notes.md" in screen_text(app)
+        assert names(app) == ["page 10.pdf", "page 9.pdf", "scan.pdf", "notes.md"]
+        await pilot.press("o", "o", "end", "enter", "r")
+        assert names(app) == ["page 9.pdf", "page 10.pdf", "scan.pdf", "notes.md"]
+        assert len(app.screen_stack) == 1 and app.engine.calls == []  # nothing is done to a file in work
+        app.bridge.publish(messages.IngestFinished(IngestReport("default", FILES[:3], 47, 4.0)))
+        await until(pilot, lambda: "▸" not in screen_text(app))
+        assert names(app) == ["page 9.pdf", "page 10.pdf", "scan.pdf"] and "✗ failed" in screen_text(app)
+
+
 async def test_r_tries_the_marked_again_and_capital_r_all_that_failed() -> None:
     app = make_app()
     async with running(app) as pilot:
@@ -219,6 +241,14 @@ async def test_ten_thousand_files_cost_what_is_seen() -> None:
         table.add(many)
         await pilot.pause()
         assert "9999.md" in screen_text(app) and len(set(asked)) < 100
+
+
+def test_a_long_name_is_cut_in_the_middle() -> None:
+    for text in ("features__steps__test_files__par-hyperlinks.docx", "世" * 40 + ".md", "e\u0301" * 40):
+        cut = fit(text, 21, middle=True)
+        assert cell_len(cut) == 21 and "…" in cut and cut.endswith(text[-3:]) and cut.startswith(text[:2])
+    assert fit("features__steps__par-hyperlinks.docx", 20, middle=True) == "feature…erlinks.docx"
+    assert fit("short.md", 12, middle=True) == "short.md    "
 
 
 def test_words_for_time_and_reason() -> None:

@@ -227,8 +227,7 @@ class Conductor:
             work = event.work
             self._unchunked -= 1
             self._ledger.harmless(work.job)
-            self._reporter.chunks_known += len(work.chunks)
-            self._reporter.estimate.chunked(work.kind, work.job.size, event.tokens)
+            self._reporter.chunked(work.job.path, work.kind, work.job.size, len(work.chunks), event.tokens)
         elif isinstance(event, Unreadable):
             self._failed(event.work, event.error)
         elif isinstance(event, Embedded):
@@ -278,7 +277,7 @@ class Conductor:
             )
         if self._parsers is None:
             self._parsers = self._rooms.parsers(self._settings.ingest)
-        self._reporter.path = work.job.path
+        self._reporter.enters(work.job.path, "parsing")
         future = self._parsers.submit(Path(work.job.path))
         future.add_done_callback(lambda done: self._events.put(_Parsed(work, done)))
 

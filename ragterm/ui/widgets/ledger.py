@@ -17,7 +17,7 @@ from textual.widgets import Input, Static
 
 from ragterm.ui.actions import bindings
 from ragterm.ui.safe_text import line
-from ragterm.ui.widgets.ledger_table import LedgerTable
+from ragterm.ui.widgets.ledger_table import LedgerTable, Working
 from ragterm.ui.widgets.row_table import RowTable, fit
 from ragterm.ui.wording import counted, duration
 
@@ -106,9 +106,8 @@ class IngestLedger(Vertical):
 
     def progressed(self, progress: IngestProgress) -> None:
         self._last = progress
-        if progress.finished:
-            self.failed += sum(one.outcome == "failed" for one in progress.finished)
-            self.table.add(progress.finished)
+        self.failed += sum(one.outcome == "failed" for one in progress.finished)
+        self.table.add(progress.finished, progress.working)
         self._draw()
 
     def paused(self, paused: bool) -> None:
@@ -119,15 +118,14 @@ class IngestLedger(Vertical):
     def ended(self, report: IngestReport) -> None:
         self._report = report
         # What arrived with the progress may lack the last few: the report has every file exactly once.
-        missing = len(report.outcomes) - len(self.table.outcomes)
-        if missing > 0:
-            known = {(one.path, one.outcome) for one in self.table.outcomes}
-            self.table.add([one for one in report.outcomes if (one.path, one.outcome) not in known])
+        known = {(one.path, one.outcome) for one in self.table.outcomes}
+        self.table.add([one for one in report.outcomes if (one.path, one.outcome) not in known])
         self.failed = report.counts["failed"]
         self._offer("e closes")
         self._draw()
 
     def broke(self, error: Exception) -> None:
+        self.table.add(())  # nothing is in work any more
         self._offer("e closes")
         title = getattr(error, "title", type(error).__name__)
         self.head.update(Content.styled(f"The ingest ended: {line(str(title))}", "$error"))
@@ -137,7 +135,7 @@ class IngestLedger(Vertical):
     @property
     def chosen(self) -> list[DocumentOutcome]:
         """The marked rows, or the one under the cursor."""
-        return self.table.chosen
+        return self.table.picked
 
     @on(RowTable.RowHighlighted)
     def _highlighted(self, event: RowTable.RowHighlighted) -> None:
@@ -151,6 +149,8 @@ class IngestLedger(Vertical):
     @on(RowTable.RowChosen)
     def _row_chosen(self, event: RowTable.RowChosen) -> None:
         event.stop()
+        if isinstance(event.row, Working):
+            return
         self.post_message(self.Opened(event.row))
 
     def action_open(self) -> None:

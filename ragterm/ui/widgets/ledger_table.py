@@ -1,16 +1,16 @@
 """The lines of an ingest's ledger: one row a file, filtered by words, sorted by any column, following the newest.
 
-Rows are drawn only where they are seen (`RowTable`). In the order in which files end, new rows are appended and the table follows
-its last row until the reader moves the cursor away; sorted, a new row goes where it belongs, after its equals.
+Rows are drawn only where they are seen (`RowTable`). Files in work stand below those that have ended, with the stage they are in. In
+the order in which files end, the table follows its last row until the reader moves the cursor away; sorted, a new row goes where it
+belongs, after its equals.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
-
-from textual.geometry import Size
 
 from ragterm.ui.widgets.row_table import Cells, Column, RowTable
 from ragterm.ui.wording import natural
@@ -27,11 +27,12 @@ GLYPHS = {
     "skipped": ("–", "warn"),
     "failed": ("✗", "bad"),
 }
+STAGES = {"parsing": "reading", "embedding": "embedding"}
 ARRIVAL = ""
 """No column: the order in which the files ended."""
 COLUMNS = (
     Column("stage", "stage", 11),
-    Column("file", "file", 12, flex=1),
+    Column("file", "file", 12, flex=1, middle=True),
     Column("parser", "parser", 9, from_width=70),
     Column("pages", "pages", 7, right=True, from_width=62),
     Column("chunks", "chunks", 8, right=True, from_width=40),
@@ -54,6 +55,14 @@ SORT_KEYS: dict[str, Callable[[DocumentOutcome], Any]] = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Working:
+    """A file in work."""
+
+    path: str
+    stage: str
+
+
 def file_name(path: str) -> str:
     return PurePath(path).name or path
 
@@ -68,7 +77,9 @@ def took(seconds: float) -> str:
     return "" if seconds < 0.05 else f"{seconds:.1f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
 
 
-def cells_of(one: DocumentOutcome) -> Cells:
+def cells_of(one: DocumentOutcome | Working) -> Cells:
+    if isinstance(one, Working):
+        return {"stage": (f"▸ {STAGES.get(one.stage, one.stage)}", "accent"), "file": (file_name(one.path), "muted")}
     glyph, tone = GLYPHS[one.outcome]
     return {
         "stage": (f"{glyph} {one.outcome}", tone),
@@ -91,17 +102,24 @@ def matches(one: DocumentOutcome, words: list[str]) -> bool:
     return all(word in text for word in words)
 
 
+def in_words(path: str, stage: str, words: list[str]) -> bool:
+    text = f"{file_name(path)} {STAGES.get(stage, stage)}".casefold()
+    return all(word in text for word in words)
+
+
 class LedgerTable(RowTable):
-    """`outcomes` is everything, `rows` what the filter leaves, in the chosen order."""
+    """`outcomes` is everything that has ended, `ended` what the filter leaves of it, in the chosen order; `rows` has the files in work
+    below that."""
 
     def __init__(self, *, id: str | None = None) -> None:
-        super().__init__(COLUMNS, cells_of, lambda one: one.path, id=id)
+        super().__init__(COLUMNS, cells_of, lambda one: (one.path, type(one)), id=id)
         self.outcomes: list[DocumentOutcome] = []
+        self.ended: list[DocumentOutcome] = []
+        self.working: list[Working] = []
         self.words: list[str] = []
-        self.rows: list[DocumentOutcome] = []
 
-    def layout_of(self, row: DocumentOutcome) -> list[tuple[Column, int]]:
-        if not row.error:
+    def layout_of(self, row: DocumentOutcome | Working) -> list[tuple[Column, int]]:
+        if isinstance(row, Working) or not row.error:
             return self._layout
         # Two fifths for the name, three for the reason; the time stays where it is.
         last = [one for one in self._layout if one[0].key == "seconds"]
@@ -109,50 +127,59 @@ class LedgerTable(RowTable):
         named = max(12, room * 2 // 5)
         return [self._layout[0], (COLUMNS[1], named - 1), (WHY, max(1, room - named - 1)), *last]
 
+    @property
+    def picked(self) -> list[DocumentOutcome]:
+        """The marked rows or the one under the cursor, as far as they have ended."""
+        return [one for one in self.chosen if not isinstance(one, Working)]
+
     def clear(self) -> None:
         """A new ledger; filter and order stay as the reader left them."""
-        self.outcomes = []
+        self.outcomes, self.ended, self.working = [], [], []
         self.marked.clear()
         self.show([])
 
-    def add(self, outcomes: Iterable[DocumentOutcome]) -> None:
-        """Files that have ended just now."""
+    def add(self, outcomes: Iterable[DocumentOutcome], working: Sequence[tuple[str, str]] = ()) -> None:
+        """Files that have ended just now, and those in work now."""
         new = list(outcomes)
         self.outcomes.extend(new)
         fitting = [one for one in new if matches(one, self.words)]
-        if not fitting:
+        at_work = [Working(path, stage) for path, stage in working if in_words(path, stage, self.words)]
+        if not fitting and at_work == self.working:
             return
-        if self.sorted_by != ARRIVAL or self.descending:
-            self._arrange()
-            return
-        following = self.cursor >= len(self.rows) - 1
-        empty = not self.rows
-        self.rows.extend(fitting)
-        self.virtual_size = Size(self.size.width, len(self.rows) + 1)
-        if following:
-            self.cursor = len(self.rows) - 1
-        if empty:
-            self.post_message(self.RowHighlighted(self, self.current))
-        self.refresh()
+        self.working = at_work
+        if self.sorted_by != ARRIVAL and fitting:
+            self._sort_ended()
+        else:
+            self.ended.extend(fitting)
+        self._show(following=self.sorted_by == ARRIVAL and self.cursor >= len(self.rows) - 1)
 
     def filter(self, words: list[str]) -> None:
         self.words = words
-        self._arrange()
+        self._sort_ended()
+        self._show()
 
     def sort_by(self, column: str) -> None:
         """By this column; a second time: the other way round."""
         self.descending = not self.descending if column == self.sorted_by else column in NUMBERS
-        self.sorted_by = column
-        self._arrange()
+        self._sorted_by(column)
 
     def sort_by_next(self) -> None:
         keys = [ARRIVAL, *(column.key for column, _ in self._layout)]
         following = keys[(keys.index(self.sorted_by) + 1) % len(keys)] if self.sorted_by in keys else ARRIVAL
-        self.sorted_by, self.descending = following, following in NUMBERS
-        self._arrange()
+        self.descending = following in NUMBERS
+        self._sorted_by(following)
 
-    def _arrange(self) -> None:
-        rows = [one for one in self.outcomes if matches(one, self.words)]
+    def _sorted_by(self, column: str) -> None:
+        self.sorted_by = column
+        self._sort_ended()
+        self._show()
+
+    def _sort_ended(self) -> None:
+        self.ended = [one for one in self.outcomes if matches(one, self.words)]
         if self.sorted_by != ARRIVAL:
-            rows.sort(key=SORT_KEYS[self.sorted_by], reverse=self.descending)
-        self.show(rows)
+            self.ended.sort(key=SORT_KEYS[self.sorted_by], reverse=self.descending)
+
+    def _show(self, *, following: bool = False) -> None:
+        self.show([*self.ended, *self.working])
+        if following and self.rows:
+            self.cursor = len(self.rows) - 1

@@ -28,7 +28,8 @@ from ragterm.ui.widgets.tones import tone
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """`width` in cells; `flex` is the share of what is left over. A column is left out when the table is narrower than `from_width`."""
+    """`width` in cells; `flex` is the share of what is left over. A column is left out when the table is narrower than `from_width`.
+    `middle`: what is too long is cut in the middle, for names that differ at their ends."""
 
     key: str
     label: str
@@ -36,6 +37,7 @@ class Column:
     flex: int = 0
     right: bool = False
     from_width: int = 0
+    middle: bool = False
 
 
 Cells = Mapping[str, tuple[str, str]]
@@ -265,7 +267,7 @@ class RowTable(ScrollView, can_focus=True):
             style = base + tone(self.app, meaning)
             if index == self.cursor and meaning == "muted":
                 style = base  # on the cursor's colour, quiet text would be too quiet
-            pieces.append((fit(text, room, right=column.right) + " ", style + over))
+            pieces.append((fit(text, room, right=column.right, middle=column.middle) + " ", style + over))
         segments: list[Segment] = []
         for text, style in pieces:  # neighbours of one style are one segment: each is paid for wherever the line is cut
             if segments and segments[-1].style == style:
@@ -298,10 +300,15 @@ class RowTable(ScrollView, can_focus=True):
         return Strip(segments).adjust_cell_length(width, style)
 
 
-def fit(text: str, width: int, *, right: bool = False) -> str:
+def fit(text: str, width: int, *, right: bool = False, middle: bool = False) -> str:
     """One safe line of exactly `width` cells, with an ellipsis where something was cut."""
     text = line(text)
     length = cell_len(text)
+    if length > width and middle and width > 8:
+        tail = text[-width * 3 // 5 :]
+        while cell_len(tail) > width * 3 // 5:
+            tail = tail[1:]
+        return set_cell_size(text, width - 1 - cell_len(tail)) + "…" + tail
     if length > width:
         return set_cell_size(text, max(0, width - 1)) + "…"
     return " " * (width - length) + text if right else text + " " * (width - length)
