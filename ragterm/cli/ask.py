@@ -14,6 +14,7 @@ from ragterm.cli.search import retrieval_settings, search_options, timings
 from ragterm.engine.types.answers import AnswerReady, AnswerStarted, Citation, TextDelta
 from ragterm.engine.types.display import displayable, one_line
 from ragterm.engine.types.errors import NotFoundError
+from ragterm.engine.types.members import document_name
 from ragterm.engine.types.tracing import Trace
 
 
@@ -100,7 +101,7 @@ class MarkerWriter:
 
 
 def place_name(path: str, page: int | None) -> str:
-    name = one_line(path.rsplit("/", 1)[-1])
+    name = one_line(document_name(path))
     return f"[{name}, page {page}]" if page else f"[{name}]"
 
 

@@ -12,24 +12,56 @@ from ragterm.cli.main import Globals, global_options
 from ragterm.cli.output import ProgressPrinter, duration, emit_json, say
 from ragterm.engine.types.control import Control
 from ragterm.engine.types.display import one_line
-from ragterm.engine.types.errors import Cancelled
+from ragterm.engine.types.errors import Cancelled, UsageError
 from ragterm.engine.types.ingesting import IngestReport
+from ragterm.engine.types.web import WebOptions
 
 
 @click.command(
     "ingest",
-    help="Read files and folders into a collection. What is unchanged costs nothing; an interrupted run goes on.",
+    help="Read files, folders and web pages into a collection. What is unchanged costs nothing; an interrupted run goes on.",
 )
 @global_options
-@click.argument("paths", nargs=-1, required=True)
+@click.argument("paths", nargs=-1)
 @click.option("-c", "--collection", default="default", show_default=True, metavar="NAME")
+@click.option(
+    "--watch",
+    is_flag=True,
+    help="Go on and follow the folders until Ctrl+C; without PATHS those that the collection has.",
+)
+@click.option(
+    "--poll",
+    type=click.FloatRange(0.05, 3600),
+    metavar="SECONDS",
+    help="With --watch: look this often instead of being notified by the system, for network drives.",
+)
+@click.option("--site", is_flag=True, help="Follow the links of a web page within its host; robots.txt is obeyed.")
+@click.option(
+    "--pages", type=click.IntRange(1, 10_000), default=50, show_default=True, help="With --site: so many pages."
+)
 @click.pass_obj
-def command(options: Globals, paths: tuple[str, ...], collection: str) -> None:
+def command(
+    options: Globals,
+    paths: tuple[str, ...],
+    collection: str,
+    watch: bool,
+    poll: float | None,
+    site: bool,
+    pages: int,
+) -> None:
+    if poll and not watch:
+        raise UsageError("--poll goes with --watch", "", "ragterm ingest PATH --watch --poll 5")
+    if not paths and not watch:
+        raise UsageError("Nothing to ingest", "", "give files or folders: ragterm ingest PATH")
+    if watch:
+        from ragterm.cli.watch import follow
+
+        raise click.exceptions.Exit(follow(options, paths, collection, poll or 0.0))
     printer = ProgressPrinter()
     control = cancel_on_interrupt()
     with options.engine() as engine:
         engine.warm(printer.step)
-        report = engine.ingest(paths, collection, on_progress=printer, control=control)
+        report = engine.ingest(paths, collection, on_progress=printer, control=control, web=WebOptions(site, pages))
         printer.done()
         if report.chunks and not report.cancelled:
             printer.step("linking the graph")

@@ -29,6 +29,7 @@ COMMANDS = {
     "search": ("ragterm.cli.search", "Search a collection; every stage's rank and score."),
     "ask": ("ragterm.cli.ask", "Ask a question; the answer cites its sources."),
     "eval": ("ragterm.cli.evaluate", "Measure retrieval on a BEIR data set."),
+    "chunk": ("ragterm.cli.chunk", "Compare chunking strategies on your own documents, and adopt one."),
     "documents": ("ragterm.cli.documents", "List, show or remove documents."),
     "vec": ("ragterm.cli.vec.group", "The vector database on its own: fill, search, measure, look inside."),
     "doctor": ("ragterm.cli.doctor", "Check models, collections, language model, terminal, disk."),

@@ -15,6 +15,7 @@ import click
 from ragterm.engine.types.display import displayable, one_line
 from ragterm.engine.types.errors import RagtermError
 from ragterm.engine.types.ingesting import IngestProgress
+from ragterm.engine.types.members import document_name
 
 
 def emit_json(data: Mapping[str, Any]) -> None:
@@ -110,7 +111,7 @@ class ProgressPrinter:
             parts.append(f"{p.chunks_per_second:.0f}/s")
         if p.seconds_left is not None:
             parts.append(f"{duration(p.seconds_left)} left")
-        parts.append(one_line(p.message or p.path.rsplit("/", 1)[-1]))
+        parts.append(one_line(p.message or document_name(p.path)))
         return " · ".join(parts)
 
 

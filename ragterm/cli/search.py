@@ -11,6 +11,7 @@ import click
 from ragterm.cli.main import Globals, global_options
 from ragterm.cli.output import emit_json, say, warn
 from ragterm.engine.types.display import one_line
+from ragterm.engine.types.members import document_name
 from ragterm.engine.types.tracing import STAGES, Candidate, RetrievalSettings, Trace
 
 
@@ -68,7 +69,7 @@ def print_candidate(rank: int, candidate: Candidate, trace: Trace) -> None:
 
 def place(candidate: Candidate) -> str:
     """`policy.pdf, page 3 > Refunds`."""
-    name = candidate.document_path.rsplit("/", 1)[-1]
+    name = document_name(candidate.document_path)
     page = f", page {candidate.chunk.page}" if candidate.chunk.page else ""
     section = " > " + " > ".join(candidate.chunk.section) if candidate.chunk.section else ""
     return one_line(name + page + section)

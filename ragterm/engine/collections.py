@@ -25,10 +25,11 @@ if TYPE_CHECKING:
     from ragterm.engine.keyword import TantivyIndex
     from ragterm.engine.retrieval.pipeline import RetrievalRooms
     from ragterm.engine.store import Build, CollectionStore
-    from ragterm.engine.types.answers import StageDone
+    from ragterm.engine.types.answers import Passage, StageDone
     from ragterm.engine.types.control import Control
     from ragterm.engine.types.documents import Block
     from ragterm.engine.types.protocols import Embedder, FloatArray, Reranker
+    from ragterm.engine.types.settings import AnswerSettings
     from ragterm.engine.vectors.dense import CollectionDenseIndex
 
 _log = logging.getLogger(__name__)
@@ -209,6 +210,14 @@ class OpenCollection:
         rooms, note = self.retrieval_rooms(settings.rerank, settings.mode != "keyword")
         trace = retrieve(question, settings, rooms, control=control, on_stage=on_stage)
         return replace(trace, notes=(*trace.notes, note)) if note else trace
+
+    def passages(self, trace: Trace, limits: AnswerSettings) -> tuple[Trace, list[Passage]]:
+        """What reaches the language model: the best chunks that fit, as their parents where they have one."""
+        from ragterm.engine.retrieval.parents import Parents
+        from ragterm.engine.retrieval.select import select_passages
+
+        parents = Parents(self.store.documents.version, self.models.embedder().tokenizer)
+        return select_passages(trace, limits.context_tokens, limits.max_passages, handed_over=parents.handed_over)
 
     def blocks_of(self, document_id: str, content_hash: str) -> Sequence[Block]:
         """Of this version of a document; empty when it is gone."""

@@ -9,6 +9,7 @@ import os
 import shutil
 import sys
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 
 from ragterm.engine.collections import Shelf
@@ -120,20 +121,38 @@ def config_checks(home: Path, shipped_themes: Path) -> list[Check]:
 
 def collection_check(shelf: Shelf, name: str) -> Check:
     """The audit of one collection: store, vectors and keyword index agree."""
-    from ragterm.engine.ingest import audit
+    from ragterm.engine.ingest import audit_indexes, audit_store
 
     title = f"collection {name}"
     try:
         opened = shelf.get(name)
         dense, keyword, waiting = opened.fresh()
-        problems = [] if waiting else audit(opened.store, dense, keyword)
-        info = opened.store.info()
+        in_store = [] if waiting else audit_store(opened.store)
+        in_indexes = [] if waiting else audit_indexes(opened.store, dense, keyword)
+        info, roots = opened.store.info(), opened.store.roots.all()
+        found = "" if waiting else f"{len(dense.keys())} vectors and {len(keyword.keys())} keyword entries"
     except RagtermError as error:
         return Check(title, "error", str(error), error.hint)
-    if problems:
+    if problems := in_store + in_indexes:
         shown = "; ".join(problems[:5]) + (f"; and {len(problems) - 5} more" if len(problems) > 5 else "")
         return Check(
-            title, "error", shown, f"delete vectors/ and keyword/ in {opened.folder}: they are rebuilt by themselves"
+            title,
+            "error",
+            shown,
+            _remedy(opened.folder, opened.folder_of(opened.store.builds.live()), bool(in_store), roots),
         )
-    facts = f"{info.documents} documents, {info.chunks} chunks; store, vectors and keyword index agree"
+    facts = f"{info.documents} documents, {info.chunks} chunks; {found} agree with the store"
     return Check(title, "info" if waiting else "ok", waiting or facts)
+
+
+def _remedy(folder: Path, indexes: Path, in_store: bool, roots: Sequence[str]) -> str:
+    """What to type. The indexes are derived; the store is made again from the files."""
+    from shlex import quote
+
+    if not in_store:
+        return f"rm -r {quote(str(indexes / 'vectors'))} {quote(str(indexes / 'keyword'))}: they are made again at the next question"
+    again = " ".join(quote(root) for root in roots) or "PATH"
+    return (
+        f"put {folder / 'store.sqlite3'} back from a backup, or make it again (the files are untouched): "
+        f"rm -r {quote(str(folder))} && ragterm ingest {again} -c {quote(folder.name)}"
+    )

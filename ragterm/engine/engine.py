@@ -23,8 +23,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ragterm.engine.collections import OpenCollection, Shelf, check_name
+from ragterm.engine.comparing import ChunkingQuestions
 from ragterm.engine.home import home_folder
+from ragterm.engine.keeping import KeepingInStep
 from ragterm.engine.looking import GraphQuestions
+from ragterm.engine.pages import PageQuestions
 from ragterm.engine.resident import ResidentModels
 from ragterm.engine.types.answers import AnswerReady, AskEvent, StageDone
 from ragterm.engine.types.control import Control
@@ -32,6 +35,7 @@ from ragterm.engine.types.errors import DownloadNeeded, NotFoundError, RagtermEr
 from ragterm.engine.types.health import Check, LlmStatus
 from ragterm.engine.types.settings import ChunkingSettings, Settings, load_settings
 from ragterm.engine.types.tracing import RetrievalSettings, Trace
+from ragterm.engine.types.web import WebOptions
 
 if TYPE_CHECKING:
     from ragterm.engine.types.builds import BuildInfo, Rebuilt
@@ -45,7 +49,7 @@ _log = logging.getLogger(__name__)
 _HIDDEN_PREFIX = "docs-"
 
 
-class Engine(GraphQuestions):
+class Engine(GraphQuestions, ChunkingQuestions, KeepingInStep, PageQuestions):
     """A home folder, open. Safe from any thread. Use `Engine.open`; `close` (or `with`) ends background work."""
 
     def __init__(self, home: Path, settings: Settings) -> None:
@@ -109,13 +113,15 @@ class Engine(GraphQuestions):
         collection: str = "default",
         on_progress: OnProgress | None = None,
         control: Control | None = None,
+        web: WebOptions | None = None,
     ) -> IngestReport:
-        """Read files and folders into a collection, made when it is not there. A document that cannot be read is an outcome of the
-        report; a path that is neither on disk nor in the collection raises NotFoundError."""
+        """Read files, folders and web pages (with `web`, sites) into a collection, made when it is not there. A document that cannot be
+        read is an outcome of the report; a path that is neither on disk nor in the collection raises NotFoundError."""
         from ragterm.engine.ingest import ingest
 
         opened = self._shelf.get(collection, create=True)
-        report = ingest(paths, opened.ingest_rooms(), self.settings, on_progress, control)
+        opened.store.aside.purge()
+        report = ingest(paths, opened.ingest_rooms(), self.settings, on_progress, control, web=web or WebOptions())
         return self._ingested(opened, report)
 
     def ingest_folder_collection(
@@ -216,28 +222,11 @@ class Engine(GraphQuestions):
         """In reading order, of the live build."""
         return self._shelf.get(collection).store.chunks.of_document(document_id)
 
-    def page_image(self, document_id: str, page: int, width: int, collection: str = "default") -> bytes:
-        """A page (from 1) of an indexed PDF as PNG, about `width` pixels wide, from the file on disk. Raises ParseError: it has changed
-        since, is gone, or cannot be drawn; NotFoundError."""
-        from ragterm.engine.documents.page_images import page_image
-
-        found = self._shelf.get(collection).store.documents.document(document_id)
-        return page_image(found.path, found.content_hash, page, width, memory_mb=self.settings.ingest.memory_mb)
-
     def chunk_by_key(self, key: int, collection: str = "default") -> tuple[Chunk, DocumentRow] | None:
         store = self._shelf.get(collection).store
         found = store.chunks.by_keys([key]).get(key)
         row = store.documents.row(found.chunk.document_id) if found is not None else None
         return (found.chunk, row) if found is not None and row is not None else None
-
-    def remove_documents(self, ids: Sequence[str], collection: str = "default") -> int:
-        """From the collection; the files stay. How many were there."""
-        from ragterm.engine.ingest import remove_documents
-
-        opened = self._shelf.get(collection)
-        removed = remove_documents(ids, opened.ingest_rooms(), self.settings)
-        opened.save_indexes(build_graph=True)
-        return removed
 
     # Questions
 
@@ -285,7 +274,6 @@ class Engine(GraphQuestions):
         from ragterm.engine.answering.answer import answer_question
         from ragterm.engine.answering.places import with_places
         from ragterm.engine.llm.choose import choose_model
-        from ragterm.engine.retrieval.select import select_passages
 
         control = control or Control()
         opened = self._shelf.get(collection)
@@ -295,7 +283,7 @@ class Engine(GraphQuestions):
         embedder = self.models.embedder()
         model, notice = choose_model(llm or self.settings.answer.llm, self.settings, embedder)
         limits = self.settings.answer
-        trace, passages = select_passages(trace, limits.context_tokens, limits.max_passages)
+        trace, passages = opened.passages(trace, limits)
         for event in answer_question(trace, passages, model, embedder, history, control, limits, notice=notice):
             if isinstance(event, AnswerReady) and event.trace.answer is not None:
                 answer = with_places(event.trace.answer, opened.blocks_of)

@@ -160,9 +160,26 @@ ACTIONS: tuple[Action, ...] = (
         "remove",
         show=True,
     ),
+    Action(
+        "documents.restore", "Undo removal", "Put back what was removed last (until the next start)", "u", "restore"
+    ),
+    Action(
+        "documents.follow",
+        "Follow folders",
+        "Keep the collection in step with its folders while ragterm is open",
+        "w",
+        "follow",
+    ),
     Action("documents.reingest", "Re-ingest", "Read the marked documents again from disk", "r", "reingest", show=True),
     Action(
         "documents.retry_failed", "Retry failed", "Read every failed document again", "R", "retry_failed", show=True
+    ),
+    Action(
+        "documents.compare",
+        "Compare chunking",
+        "Cut the marked documents by several strategies, side by side",
+        "h",
+        "compare",
     ),
     Action("documents.pause", "Pause", "Pause or go on with the ingest", "p", "pause", show=True),
     Action("documents.cancel", "Cancel ingest", "Stop the ingest; what is indexed stays", "c", "cancel", show=True),
@@ -326,6 +343,32 @@ ACTIONS: tuple[Action, ...] = (
     Action("layers.fit", "Whole map", "See the whole map again", "f", "fit"),
     Action("layers.save", "Save map", "Write what is seen as SVG and DOT", "w", "save_map"),
     Action("layers.lesson", "Teach me", "Learn the search on ten points: predict each step", "t", "lesson", show=True),
+    # Chunking compared
+    Action("comparison.close", "Close", "Back to the documents", "escape", "close", show=True, palette=False),
+    Action("comparison.left", "A", "The next strategy on the left", "a", "strategy(0)", show=True, palette=False),
+    Action("comparison.right", "B", "The next strategy on the right", "b", "strategy(1)", show=True, palette=False),
+    Action("comparison.difference", "Difference", "The next place cut otherwise", "d", "difference", palette=False),
+    Action("comparison.next", "Next document", "The next document", "n", "document(1)", palette=False),
+    Action("comparison.previous", "Previous document", "The document before", "p", "document(-1)", palette=False),
+    Action("comparison.strategies", "Strategies", "Choose strategies and settings", "s", "strategies", palette=False),
+    Action(
+        "comparison.adopt",
+        "Use A",
+        "Cut the collection by the strategy on the left",
+        "u",
+        "adopt",
+        show=True,
+        palette=False,
+    ),
+    Action(
+        "comparison.back",
+        "Go back",
+        "Back to the chunks before the last that was adopted",
+        "r",
+        "roll_back",
+        palette=False,
+    ),
+    Action("comparison.questions", "Questions", "Measure with a file of questions", "q", "questions", palette=False),
     # The teaching mode
     Action("lesson.close", "Close", "Back to the layers", "escape,q", "close", show=True, palette=False),
     Action("lesson.onward", "None", "Nothing more is expanded on this layer", "d,enter", "onward", palette=False),

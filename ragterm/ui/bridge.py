@@ -21,7 +21,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from ragterm.engine.types.control import Control
 from ragterm.engine.types.errors import BusyError
 from ragterm.ui import messages
+from ragterm.ui.comparison_requests import ComparisonRequests
 from ragterm.ui.graph_requests import GraphRequests
+from ragterm.ui.keeping_requests import KeepingRequests
 from ragterm.ui.threads import step_back
 from ragterm.ui.wording import natural
 
@@ -55,7 +57,7 @@ def home_folder(home: Path | None) -> Path:
     return resolve(home)
 
 
-class Bridge(GraphRequests):
+class Bridge(GraphRequests, ComparisonRequests, KeepingRequests):
     """`opener` makes the engine (tests hand in a fake one)."""
 
     def __init__(
@@ -66,6 +68,7 @@ class Bridge(GraphRequests):
         opener: Callable[[Path | None, Settings | None], Any] = open_engine,
         collection: str = "default",
     ) -> None:
+        super().__init__()
         self.home = home
         self.settings = settings
         self.collection = collection
@@ -168,12 +171,6 @@ class Bridge(GraphRequests):
     async def chunk_by_key(self, key: int, collection: str = "") -> tuple[Chunk, DocumentRow] | None:
         return await self.call(lambda engine: engine.chunk_by_key(key, collection or self.collection))
 
-    async def remove_documents(self, ids: Sequence[str], collection: str = "") -> int:
-        name = collection or self.collection
-        removed: int = await self.call(lambda engine: engine.remove_documents(ids, name))
-        self.publish(messages.DocumentsChanged(name))
-        return removed
-
     async def survey(self, paths: Sequence[str]) -> Survey:
         return await self.call(lambda engine: engine.survey(paths))
 
@@ -229,6 +226,7 @@ class Bridge(GraphRequests):
         self.collection = name
         self.publish(messages.CollectionChanged(name))
         self.refresh_documents()
+        self.resume_following()
 
     def refresh_documents(self) -> None:
         """Read collections and documents; `DocumentsListed` follows, the documents by title as a person counts."""
@@ -254,9 +252,11 @@ class Bridge(GraphRequests):
 
         def work() -> None:
             engine = self.engine()
+            engine.purge_removed()
             engine.warm(lambda text: self.publish(messages.WarmingProgressed(text)))
             status = engine.language_models()
             self.publish(messages.EngineWarmed(status.current, status.message, status.hint))
+            self.resume_following()
 
         self._start("warm", work)
 
@@ -294,9 +294,10 @@ class Bridge(GraphRequests):
             self._ingest.cancel()
 
     def _ingest_with(self, name: str, roots: tuple[str, ...], work: Callable[..., IngestReport]) -> None:
-        if self._ingest is not None:
-            raise BusyError("An ingest is already running", f"in {name}", "wait for it, or cancel it in Documents")
-        control = self._ingest = Control()
+        with self._ingest_guard:
+            if self._ingest is not None:
+                raise BusyError("An ingest is already running", f"in {name}", "wait for it, or cancel it in Documents")
+            control = self._ingest = Control()
 
         def progressed(progress: IngestProgress) -> None:
             self.publish(messages.IngestProgressed(progress))
@@ -365,6 +366,7 @@ class Bridge(GraphRequests):
         self._listeners.clear()
         self.cancel_answer()
         self.cancel_ingest()
+        self.end_following()
         if self._ingest_thread is not None:
             self._ingest_thread.join(timeout)
         if self._opened is not None:

@@ -16,6 +16,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from ragterm.engine.types.web import is_url
+
 LONGEST = 200_000
 """Characters. Longer pastes are text: no terminal drops that many paths at once."""
 
@@ -47,9 +49,11 @@ def dropped_paths(text: str, exists: Callable[[str], bool] | None = None) -> lis
 
 
 def typed_paths(text: str, exists: Callable[[str], bool] | None = None) -> list[str]:
-    """As `dropped_paths`, for a field in which only paths are typed: a relative name counts too."""
+    """As `dropped_paths`, for a field in which only paths are typed: a relative name counts too, and the address of a web page."""
     there = exists or path_exists
     whole = text.strip()
+    if is_url(whole) and len(whole.split()) == 1:
+        return [whole]
     if whole and (there(expand(whole))):
         return [expand(whole)]
     found = dropped_paths(text, there)

@@ -15,7 +15,7 @@ from textual.message import Message
 if TYPE_CHECKING:
     from ragterm.engine.types.answers import AskEvent, Citation
     from ragterm.engine.types.documents import Chunk, CollectionInfo, DocumentRow
-    from ragterm.engine.types.ingesting import IngestProgress, IngestReport
+    from ragterm.engine.types.ingesting import IngestProgress, IngestReport, Removal
     from ragterm.engine.types.tracing import Trace
 
 
@@ -82,6 +82,39 @@ class DocumentsListed(News):
     collection: str
     collections: tuple[CollectionInfo, ...]
     documents: tuple[DocumentRow, ...]
+
+
+@dataclass(eq=False, repr=False)
+class DocumentsRemoved(News):
+    """Documents were removed; `removal` proves it."""
+
+    collection: str
+    removal: Removal
+
+
+@dataclass(eq=False, repr=False)
+class DocumentsRestored(News):
+    """So many removed documents are back."""
+
+    collection: str
+    count: int
+
+
+@dataclass(eq=False, repr=False)
+class FollowingChanged(News):
+    """The folders (`roots`) of `collection` are followed live from now on, or no more."""
+
+    collection: str
+    on: bool
+    roots: tuple[str, ...] = ()
+
+
+@dataclass(eq=False, repr=False)
+class FollowingNoticed(News):
+    """Something about a followed folder that a person should know: `line` says what."""
+
+    collection: str
+    line: str
 
 
 @dataclass(eq=False, repr=False)

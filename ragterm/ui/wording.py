@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from ragterm.engine.types.members import document_name
+
+if TYPE_CHECKING:
+    from ragterm.engine.types.documents import DocumentRow
+
 import re
 
 
@@ -32,3 +39,8 @@ def duration(seconds: float) -> str:
 def natural(text: str) -> list[tuple[int, int, str]]:
     """A sort key in which "page 9" comes before "page 10"."""
     return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in re.split(r"(\d+)", text.casefold())]
+
+
+def title_of(row: DocumentRow) -> str:
+    """What a document is called in a list."""
+    return row.title or document_name(row.path)

@@ -33,27 +33,27 @@ def pdf(size: tuple[float, float] = (100, 140), **options: Any) -> bytes:
 
 
 @pytest.fixture
-def file(tmp_path: Path) -> tuple[str, str]:
+def file(tmp_path: Path) -> tuple[Path, str]:
     path = tmp_path / "two pages.pdf"
     path.write_bytes(pdf())
-    return str(path), sha256(path.read_bytes()).hexdigest()
+    return path, sha256(path.read_bytes()).hexdigest()
 
 
 def opened(png: bytes) -> Image.Image:
     return Image.open(io.BytesIO(png)).convert("RGB")
 
 
-def test_a_page_is_drawn_at_the_width_asked_for(file: tuple[str, str]) -> None:
+def test_a_page_is_drawn_at_the_width_asked_for(file: tuple[Path, str]) -> None:
     picture = opened(page_image(*file, 2, 300, memory_mb=1500))
     assert abs(picture.width - 300) <= 1 and abs(picture.height - 420) <= 1
     assert picture.getpixel((150, 200)) == COLOURS[1]
 
 
-def test_only_the_version_that_was_indexed_is_drawn(file: tuple[str, str]) -> None:
-    Path(file[0]).write_bytes(pdf((90, 90)))
+def test_only_the_version_that_was_indexed_is_drawn(file: tuple[Path, str]) -> None:
+    file[0].write_bytes(pdf((90, 90)))
     with pytest.raises(ParseError, match="has changed since it was indexed"):
         page_image(*file, 1, 300)
-    Path(file[0]).unlink()
+    file[0].unlink()
     with pytest.raises(ParseError, match="no longer there"):
         page_image(*file, 1, 300)
 
@@ -88,7 +88,7 @@ def test_pictures_are_bounded(size: tuple[float, float]) -> None:
     ],
 )
 def test_a_process_that_fails_costs_that_picture_alone(
-    file: tuple[str, str], monkeypatch: pytest.MonkeyPatch, code: str, said: str
+    file: tuple[Path, str], monkeypatch: pytest.MonkeyPatch, code: str, said: str
 ) -> None:
     from ragterm.engine.documents import workers
 
@@ -98,21 +98,29 @@ def test_a_process_that_fails_costs_that_picture_alone(
         page_image(*file, 1, 300, timeout=0.5 if "took" in said else 20)
 
 
-def test_a_page_that_needs_too_much_memory_is_said(file: tuple[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_page_that_needs_too_much_memory_is_said(file: tuple[Path, str], monkeypatch: pytest.MonkeyPatch) -> None:
     def greedy(*_: Any) -> bytes:
         raise MemoryError
 
     monkeypatch.setattr(page_images, "draw", greedy)
-    header, png = page_images.answer({"path": file[0], "hash": file[1], "page": 1, "width": 10})
+    header, png = page_images.answer({"path": str(file[0]), "hash": file[1], "page": 1, "width": 10})
     assert header["message"] == "it needs too much memory" and png == b""
 
 
-def test_the_facade_draws_the_indexed_version(file: tuple[str, str], tmp_path: Path) -> None:
+def test_the_facade_draws_the_indexed_version_of_files_and_of_members(file: tuple[Path, str], tmp_path: Path) -> None:
+    from ragterm.engine.documents.places import Places
     from ragterm.engine.engine import Engine
     from ragterm.engine.types.settings import Settings
 
     engine = Engine(tmp_path, Settings())
-    document = SimpleNamespace(path=file[0], content_hash=file[1])
-    documents = SimpleNamespace(document=lambda id: document if id == "d1" else None)
-    engine._shelf = SimpleNamespace(get=lambda name: SimpleNamespace(store=SimpleNamespace(documents=documents)))  # type: ignore[assignment]
+    found = {
+        "d1": SimpleNamespace(path=str(file[0]), content_hash=file[1]),
+        "d2": SimpleNamespace(path="/mail/a.zip!/two.pdf", content_hash=file[1]),
+    }
+    store = SimpleNamespace(folder=tmp_path, documents=SimpleNamespace(document=found.__getitem__))
+    engine._shelf = SimpleNamespace(get=lambda name: SimpleNamespace(store=store))  # type: ignore[assignment]
     assert opened(engine.page_image("d1", 1, 120)).getpixel((60, 60)) == COLOURS[0]
+    unpacked = Places(tmp_path).file_of("/mail/a.zip!/two.pdf")
+    unpacked.parent.mkdir(parents=True)
+    unpacked.write_bytes(file[0].read_bytes())
+    assert opened(engine.page_image("d2", 2, 120)).getpixel((60, 60)) == COLOURS[1]

@@ -18,7 +18,7 @@ from ragterm.engine.types.errors import Cancelled, NotFoundError
     ("name", "kind"),
     [
         ("a.md", "markdown"), ("A.MARKDOWN", "markdown"), ("a.pdf", "pdf"), ("a.HTM", "html"), ("a.docx", "docx"), ("a.py", "code"),
-        ("a.txt", "text"), ("a.rst", "text"), ("a.log", "text"), ("a.csv", "csv"), ("a.json", "text"), ("README", "text"),
+        ("a.txt", "text"), ("a.rst", "rst"), ("a.log", "text"), ("a.csv", "csv"), ("a.json", "json"), ("README", "text"),
         ("LICENSE", "text"), ("LICENSE-MIT", "text"), ("README.txt", "text"), ("CHANGELOG.old", "text"),
         ("Makefile", "code"), ("Dockerfile", "code"), ("CMakeLists.txt", "code"), ("readme.doc", None), ("license.png", None),
         ("a.mp4", None), ("noending", None), ("a.doc", None), ("version.dll", None),
@@ -31,7 +31,7 @@ def test_kinds_by_name(name: str, kind: str | None) -> None:
 def build(root: Path) -> None:
     for name, size in {
         "b.md": 3, "a.txt": 4, "sub/c.pdf": 5, "sub/deep/d.py": 6, "film.mp4": 1, "other.MP4": 1, "noending": 1, "big.txt": 2_000_000,
-        "dump.json": DATA_LIMIT + 1, "settings.json": 10, ".hidden.md": 1, ".git/config": 1, "node_modules/x/readme.md": 1,
+        "dump.yaml": DATA_LIMIT + 1, "settings.json": 10, ".hidden.md": 1, ".git/config": 1, "node_modules/x/readme.md": 1,
         "sub/__pycache__/x.py": 1, "sub/node_modules/y.md": 1,
     }.items():  # fmt: skip
         path = root / name
@@ -49,12 +49,12 @@ def test_every_file_is_taken_or_has_a_reason(tmp_path: Path) -> None:
         "sub/c.pdf",
         "sub/deep/d.py",
     ]
-    assert found.kinds == {"code": 1, "markdown": 1, "pdf": 1, "text": 2}
+    assert found.kinds == {"code": 1, "json": 1, "markdown": 1, "pdf": 1, "text": 1}
     assert found.unsupported == {"": 1, ".mp4": 2}
     assert found.bytes == 3 + 4 + 5 + 6 + 10
     assert {(os.path.relpath(path, tmp_path), reason) for path, reason in found.skipped} == {
         ("big.txt", "2 MB, over the limit of 1 MB (ingest.max_file_mb)"),
-        ("dump.json", "data file of 256 KB, over the limit of 256 KB for data"),
+        ("dump.yaml", "data file of 256 KB, over the limit of 256 KB for data"),
         ("film.mp4", "unsupported kind of file (.mp4)"),
         ("other.MP4", "unsupported kind of file (.mp4)"),
         ("noending", "unsupported kind of file (no ending)"),

@@ -38,7 +38,7 @@ import os, sys, time
 from ragterm.engine.documents import parsers, worker
 from ragterm.engine.types.documents import Block, ParsedDocument
 
-def parse_file(path):
+def parse_file(path, staging=None):
     name = path.stem
     if name.startswith("hang"):
         time.sleep(3600)

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 from support.cheap_embedder import CheapEmbedder
+from support.containers import put, zip_of
 from support.ingesting import SETTINGS, ThreadParsers, write
 
 from ragterm.engine.collections import OpenCollection
@@ -88,6 +89,14 @@ def test_a_shadow_build_takes_over_whole_and_the_way_back_costs_nothing(opened, 
     assert whole(opened)
     assert roll_back(opened).build_id == made.build_id
     assert spans(opened) == after
+
+
+def test_an_archive_has_no_chunks_in_any_build(opened, embedder, tmp_path):
+    put(tmp_path / "docs" / "a.zip", zip_of({"x.md": "# X\n\nSloes ripen late."}))
+    read(opened, tmp_path)
+    rechunk(opened, SHORT)
+    whole(opened)
+    assert spans(opened)[f"{tmp_path}/docs/a.zip"] == [] and spans(opened)[f"{tmp_path}/docs/a.zip!/x.md"] != []
 
 
 def test_texts_that_come_out_as_before_keep_their_vectors(opened, embedder):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ragterm.engine.store import CollectionStore, IndexerLock, NewJob, Owner
+from ragterm.engine.store import CollectionStore, FileRecord, IndexerLock, NewJob, Owner
 from ragterm.engine.store.jobs import TRIES_IN_COMPANY
 from ragterm.engine.store.leases import process_start
 from ragterm.engine.types.errors import BusyError
@@ -184,3 +184,27 @@ def test_the_lock_dies_with_its_holder_but_not_before(tmp_path):
     with IndexerLock(tmp_path):
         pass
     holder.communicate()
+
+
+def test_members_of_containers_come_before_other_files(store):
+    store.jobs.open_request(ME, jobs_of("b.zip", "a.zip!/x.md", "Important!/y.md", "c.md"))
+    assert [job.path for job in store.jobs.take(2)] == ["/docs/a.zip!/x.md", "/docs/Important!/y.md"]
+    assert taken(store) == ["b.zip", "c.md"]
+
+
+def test_files_that_need_no_work_and_jobs_that_are_out_of_date(store):
+    old = store.jobs.open_request(ME, [NewJob("remove", "id-m", "/docs/m"), *jobs_of("n")])
+    request = store.jobs.open_request(ME, jobs_of("a"))
+    record = FileRecord("id-s", "/docs/s", "skipped", "", 3, 0)
+    outcome = DocumentOutcome("/docs/s", "skipped", "id-s", error="why")
+    store.jobs.add_done(request, [(record, outcome)])
+    assert store.jobs.outcomes([request]) == [outcome] and store.jobs.left([request]) == (1, 10)
+    store.jobs.overrule(request, [NewJob("ingest", "id-m", "/docs/m"), NewJob("ingest", "id-n", "/docs/n")])
+    assert [job.path for job in store.jobs.take(9, (old,))] == ["/docs/n", "/docs/a"]
+
+
+def test_what_was_left_over(store):
+    store.jobs.stop(store.jobs.open_request(ME, jobs_of("a", "-b")))
+    store.jobs.open_request(DEAD, jobs_of("c"))
+    store.jobs.open_request(ME, jobs_of("d"))
+    assert sorted(job.path for job in store.jobs.left_over()) == ["/docs/a", "/docs/c"]

@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from ragterm.engine.store import schema as schema_module
 from ragterm.engine.store.connection import Database, explain
 from ragterm.engine.store.schema import migrate
 from ragterm.engine.types.errors import BusyError, NotFoundError, StoreError
+from ragterm.engine.types.settings import ChunkingSettings
 
 
 @pytest.fixture
@@ -338,9 +340,9 @@ def test_a_migration_and_its_record_are_one_transaction(tmp_path, monkeypatch):
         CollectionStore(tmp_path)
     plain = sqlite3.connect(tmp_path / "store.sqlite3")
     assert plain.execute("SELECT count(*) FROM sqlite_master WHERE name = 'extra'").fetchone() == (0,)
-    assert plain.execute("SELECT max(version) FROM migrations").fetchone() == (1,)
+    assert plain.execute("SELECT max(version) FROM migrations").fetchone() == (len(steps) - 1,)
     plain.close()
-    monkeypatch.setattr(schema_module, "MIGRATIONS", (*steps[:1], ("mended", ("CREATE TABLE extra (x)",))))
+    monkeypatch.setattr(schema_module, "MIGRATIONS", (*steps[:-1], ("mended", ("CREATE TABLE extra (x)",))))
     CollectionStore(tmp_path).close()
 
 
@@ -386,6 +388,40 @@ def test_the_tracer_sees_every_statement(tmp_path):
         seen.clear()
         store.chunks.by_keys(range(1000))
     assert len([s for s in seen if s.startswith("SELECT")]) == 1
+
+
+def test_a_store_from_before_parents_and_strategies_opens_as_it_was_cut(tmp_path, monkeypatch):
+    monkeypatch.setattr(schema_module, "MIGRATIONS", schema_module.MIGRATIONS[:1])
+    database = Database(tmp_path / "store.sqlite3")
+    migrate(database)
+    parameters = '{"context_tokens": 64, "max_tokens": 0, "overlap": 0.1}'
+    with database.atomic() as connection:
+        connection.execute("INSERT INTO builds VALUES (1, 'b', 'm', 32, ?, '', 1)", (parameters,))
+        connection.execute(
+            "INSERT INTO documents VALUES ('d', '/d', 'D', 'text', 'h', 1, 1, NULL, 1, '', '[]', 'indexed', "
+            "'', '', '', '', '', 0, 0, '')"
+        )
+        connection.execute("INSERT INTO chunks VALUES (1, 'c', 'd', 1, 1, 0, 0, 3, 'one', '', NULL, '[]', 3, NULL, 0)")
+    database.close()
+    monkeypatch.undo()
+    with CollectionStore(tmp_path) as store:
+        assert store.builds.live().chunking == ChunkingSettings(strategy="recursive")
+        (chunk,) = store.chunks.of_document("d")
+        assert chunk.text == "one" and chunk.parent is None and chunk.parent_id is None
+
+
+def test_parents_and_the_strategy_come_back(store):
+    chosen = ChunkingSettings(strategy="hierarchical", patterns={"*.py": "code", "a/**": "legal"})
+    build = store.builds.create_live("cheap-words-1", 32, chosen)
+    assert store.builds.live().chunking == chosen
+    document = document_of("alpha", "one\ntwo")
+    chunks = [replace(c, parent=(0, 7), parent_id="p") for c in chunks_of(document, build.id)[:1]] + chunks_of(
+        document, build.id
+    )[1:]
+    vectors = np.stack([vector_of(c.embedding_text) for c in chunks])
+    store.put_document(NewDocument(document, chunks, vectors, pack_version(document), 7, 1), build)
+    assert [(c.parent, c.parent_id) for c in store.chunks.of_document("id-alpha")] == [((0, 7), "p"), (None, None)]
+    assert store.chunks.by_ids([chunks[0].id])[chunks[0].id].chunk.parent == (0, 7)
 
 
 def test_migrating_twice_changes_nothing(tmp_path):

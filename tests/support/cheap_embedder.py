@@ -56,7 +56,7 @@ def vector_of(text: str) -> np.ndarray:
     """float32 (32,), of length 1."""
     vector = np.full(DIMENSIONS, 1e-3)
     for word in _WORD.findall(text.lower()):
-        digest = sha256(word.encode()).digest()
+        digest = sha256(word.encode("utf-8", "surrogatepass")).digest()
         vector[digest[0] % DIMENSIONS] += 1.0 if digest[1] & 1 else -1.0
         vector[digest[2] % DIMENSIONS] += 0.5
     return (vector / np.linalg.norm(vector)).astype(np.float32)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from ragterm.engine.ingest.watching import FolderWatch, Pace
 from ragterm.engine.types.answers import Answer, AnswerReady, AnswerStarted, Citation, Sentence, StageDone, TextDelta
 from ragterm.engine.types.control import Control
 from ragterm.engine.types.documents import Block, Chunk, CollectionInfo, Document, DocumentRow
@@ -28,7 +29,7 @@ from ragterm.engine.types.graphs import (
     Walk,
     WalkStep,
 )
-from ragterm.engine.types.ingesting import DocumentOutcome, IngestProgress, IngestReport, Survey
+from ragterm.engine.types.ingesting import DocumentOutcome, IngestProgress, IngestReport, Removal, Survey
 from ragterm.engine.types.lessons import Lesson
 from ragterm.engine.types.settings import Settings
 from ragterm.engine.types.tracing import Candidate, RetrievalSettings, StageScore, StageTiming, Trace
@@ -126,6 +127,10 @@ class FakeEngine:
     """Raised by page_image."""
     versions: dict[tuple[str, str], Document] = field(default_factory=dict)
     """Earlier versions by (document id, content hash)."""
+    followed: set[str] = field(default_factory=set)
+    watched: Path | None = None
+    """The folder that a watch looks at."""
+    _aside: list[Document] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._documents: dict[str, dict[str, Document]] = {"default": {}}
@@ -365,6 +370,39 @@ class FakeEngine:
             self._held(collection).pop(one, None)
             self._failed.pop(one, None)
         return len(ids)
+
+    def remove(self, ids: Sequence[str], collection: str = "default", keep: bool = True) -> Removal:
+        kept = [self._held(collection)[one] for one in ids if one in self._held(collection)]
+        self.remove_documents(ids, collection)
+        self._aside = kept
+        return Removal(tuple(ids), 3 * len(ids), can_be_undone=keep)
+
+    def restore(self, ids: Sequence[str] | None = None, collection: str = "default") -> list[str]:
+        back, self._aside = self._aside, []
+        self._held(collection).update({one.id: one for one in back})
+        return [one.id for one in back]
+
+    def purge_removed(self) -> int:
+        return 0
+
+    def follows(self, collection: str = "default") -> bool:
+        return collection in self.followed
+
+    def set_follows(self, on: bool, collection: str = "default") -> None:
+        self.calls.append(("follows", on, collection))
+        (self.followed.add if on else self.followed.discard)(collection)
+
+    def roots(self, collection: str = "default") -> list[str]:
+        return ["/docs"]
+
+    def watch(self, collection: str, on_round: Any, on_notice: Any, *, work: Any) -> FolderWatch:
+        """A real watch of `watched`: what its files are does not matter, that they change does."""
+        roots = [str(self.watched)] if self.watched is not None else []
+        pace = Pace(quiet=0.05, tick=0.05)
+        return FolderWatch(lambda: roots, work, on_notice, pace=pace).start()
+
+    def follow(self, paths: Sequence[str], collection: str, on_progress: Any, control: Control) -> IngestReport:
+        return self.ingest(paths, collection, on_progress, control)
 
     def reingest(
         self, ids: Sequence[str], collection: str = "default", on_progress: Any = None, control: Control | None = None

@@ -9,6 +9,7 @@ from pathlib import Path
 from support.cheap_embedder import DIMENSIONS, CheapEmbedder
 
 from ragterm.engine.documents.parsers import parse_file
+from ragterm.engine.documents.places import Staging
 from ragterm.engine.ingest import IngestRooms
 from ragterm.engine.keyword import TantivyIndex
 from ragterm.engine.store import CollectionStore
@@ -27,14 +28,14 @@ class ThreadParsers:
         self._before = before
         self.parsed: list[str] = []
 
-    def submit(self, path: Path) -> Future[ParsedDocument]:
-        return self._threads.submit(self._parse, path)
+    def submit(self, path: Path, staging: Staging | None = None) -> Future[ParsedDocument]:
+        return self._threads.submit(self._parse, path, staging)
 
-    def _parse(self, path: Path) -> ParsedDocument:
+    def _parse(self, path: Path, staging: Staging | None) -> ParsedDocument:
         if self._before is not None:
             self._before(path)
         self.parsed.append(path.name)
-        return parse_file(path)
+        return parse_file(path, staging)
 
     def close(self) -> None:
         self._threads.shutdown(cancel_futures=True)

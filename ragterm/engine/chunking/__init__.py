@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from ragterm.engine.chunking.registry import chunk_document, chunk_with
+from ragterm.engine.chunking.registry import DESCRIPTIONS, STRATEGIES, chunk_document, chunk_with, strategy_for
 from ragterm.engine.chunking.strategy import ChunkingStrategy, ChunkingTools
 
-__all__ = ["ChunkingStrategy", "ChunkingTools", "chunk_document", "chunk_with"]
+__all__ = [
+    "DESCRIPTIONS",
+    "STRATEGIES",
+    "ChunkingStrategy",
+    "ChunkingTools",
+    "chunk_document",
+    "chunk_with",
+    "strategy_for",
+]

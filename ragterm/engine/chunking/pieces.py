@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from ragterm.engine.chunking.sections import Section
+from ragterm.engine.chunking.tables import table_header, table_rows
 from ragterm.engine.chunking.tokens import TokenRuler
 from ragterm.engine.types.documents import Block
 from ragterm.engine.types.sentences import sentence_spans
@@ -40,7 +41,6 @@ class Piece:
 
 _LINE = re.compile(r"[^\n]*\S[^\n]*")
 _PARAGRAPH = re.compile(r"\S(?:[^\n]|\n(?![^\S\n]*\n))*")
-_TABLE_RULE = re.compile(r"[ \t]*[|+]?[ \t:|+=-]*-[ \t:|+=-]*$")
 
 
 def pieces_of(section: Section, ruler: TokenRuler, room: int) -> list[Piece]:
@@ -61,11 +61,15 @@ def pieces_of(section: Section, ruler: TokenRuler, room: int) -> list[Piece]:
 def _of_block(block: Block, ruler: TokenRuler, room: int) -> Iterator[Piece]:
     text = ruler.text
     if block.kind == "table":
-        lines = [m.span() for m in _LINE.finditer(text, block.start, block.end)]
-        header = table_header(text, lines)
-        for i, (start, end) in enumerate(lines):
+        rows = table_rows(text, block.start, block.end)
+        header = table_header(text, rows)
+        for i, (start, end) in enumerate(rows):
             below = header if header and start >= header[1] else None
-            yield from _down(start, end, Cut.BLOCK if i == 0 else Cut.SENTENCE, block, ruler, room, below)
+            cut = Cut.BLOCK if i == 0 else Cut.SENTENCE
+            if ruler.count(start, end) <= room:  # a row is cut only where it is longer than a chunk
+                yield Piece(start, end, cut, block, below)
+            else:
+                yield from _down(start, end, cut, block, ruler, room, below)
     elif ruler.count(block.start, block.end) <= room // 3:
         # A short paragraph is a good piece as it stands.
         yield Piece(block.start, block.end, Cut.BLOCK, block)
@@ -81,14 +85,6 @@ def _of_block(block: Block, ruler: TokenRuler, room: int) -> Iterator[Piece]:
             for s, e in _sentences(text, start, end):
                 yield from _down(s, e, cut, block, ruler, room, None)
                 cut = Cut.SENTENCE
-
-
-def table_header(text: str, lines: list[tuple[int, int]]) -> tuple[int, int] | None:
-    """The span of a table's header: its first row, with the rule below it in a Markdown table. None for a table of one row."""
-    if len(lines) < 2:
-        return None
-    ruled = len(lines) > 2 and _TABLE_RULE.match(text[slice(*lines[1])])
-    return lines[0][0], lines[1][1] if ruled else lines[0][1]
 
 
 def _sentences(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:

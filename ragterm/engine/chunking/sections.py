@@ -7,7 +7,7 @@ line, and an embedding of ten tokens is noise. So neighbours on one page are mer
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from ragterm.engine.chunking.tokens import TokenRuler
@@ -52,22 +52,22 @@ def common_path(paths: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
 def sections_of(text: str, blocks: Sequence[Block], ruler: TokenRuler, room: Room) -> list[Section]:
     """Every character of `text` but white space lies in exactly one block of one section. `room` gives the tokens that a chunk has
     under a path of headings."""
-    return _merged(list(_grouped(_complete(text, blocks))), ruler, room)
+    return _merged(list(grouped(complete(text, blocks))), ruler, room)
 
 
-def _complete(text: str, blocks: Sequence[Block]) -> Iterator[Block]:
+def complete(text: str, blocks: Sequence[Block]) -> Iterator[Block]:
     """The blocks, trimmed, with what lies between them as paragraphs: a parser may leave text out of its blocks, a chunk may not."""
     at = 0
     section: tuple[str, ...] = ()
     page: int | None = None
     for block in [*sorted(blocks, key=lambda b: (b.start, b.end)), None]:
         start = min(max(block.start, at), len(text)) if block else len(text)
-        gap = _trimmed(text, at, start)
+        gap = trimmed(text, at, start)
         if gap:
             yield Block("paragraph", *gap, page=page, section=section)
         if block is None:
             return
-        inside = _trimmed(text, start, min(block.end, len(text)))
+        inside = trimmed(text, start, min(block.end, len(text)))
         at = max(start, min(block.end, len(text)))
         section, page = block.section, block.page
         if inside:
@@ -76,7 +76,8 @@ def _complete(text: str, blocks: Sequence[Block]) -> Iterator[Block]:
             section = (*section, text[block.start : block.end].strip("# \n\t"))
 
 
-def _trimmed(text: str, start: int, end: int) -> tuple[int, int] | None:
+def trimmed(text: str, start: int, end: int) -> tuple[int, int] | None:
+    """The span without white space at its ends; None when nothing else is in it."""
     while start < end and text[start].isspace():
         start += 1
     while end > start and text[end - 1].isspace():
@@ -84,7 +85,8 @@ def _trimmed(text: str, start: int, end: int) -> tuple[int, int] | None:
     return (start, end) if start < end else None
 
 
-def _grouped(blocks: Iterator[Block]) -> Iterator[Section]:
+def grouped(blocks: Iterable[Block]) -> Iterator[Section]:
+    """One section for each heading that has text of its own, in reading order. `blocks` are complete."""
     group: list[Block] = []
     path: tuple[str, ...] | None = None  # of the group's content, once it has some
     for block in blocks:

@@ -43,8 +43,11 @@ class DocumentBuilder:
         self.length = 0
         self._pieces: list[str] = []
 
-    def add(self, kind: BlockKind, text: str, *, page: int | None = None, level: int = 0) -> Block | None:
-        """Append a block; an empty one is left out (None). A heading opens its section. Raises ParseError past MAX_TEXT."""
+    def add(
+        self, kind: BlockKind, text: str, *, page: int | None = None, level: int = 0, name: str = ""
+    ) -> Block | None:
+        """Append a block; an empty one is left out (None). A heading opens its section, called `name` where that is not its text.
+        Raises ParseError past MAX_TEXT."""
         text = canonical(text).strip("\n").rstrip()
         if kind != "code":
             text = text.strip()
@@ -66,7 +69,7 @@ class DocumentBuilder:
         block = Block(kind, start, self.length, page, section, level if kind == "heading" else 0)
         self.blocks.append(block)
         if kind == "heading":
-            self.sections.enter(level, " ".join(text.split()))
+            self.sections.enter(level, name or " ".join(text.split()))
         return block
 
     @property

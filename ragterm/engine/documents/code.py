@@ -1,6 +1,6 @@
-"""Source code: the text as it is, in blocks that begin where something at the margin begins.
+"""Source code: the text as it is, in blocks by function and class where tree-sitter has a grammar, else by what begins at the margin.
 
-A cheap rule that holds for most languages: a new block starts at an unindented line after a blank line, unless that line only
+A cheap rule that holds for most other languages: a new block starts at an unindented line after a blank line, unless that line only
 closes what is open (`}`, `)`, `end`). The name that the block defines becomes its section, so that a passage from the middle
 of a class still says which one.
 """
@@ -11,6 +11,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ragterm.engine.documents.code_structure import structure_of
 from ragterm.engine.documents.languages import CODE_ENDINGS, CODE_NAMES
 from ragterm.engine.types.documents import Block, ParsedDocument
 
@@ -29,8 +30,10 @@ _CLOSES = re.compile(r"^(?:[\])}]|end\b|fi\b|done\b|esac\b|else\b|elif\b|except\
 def parse_code(text: str, path: Path) -> ParsedDocument:
     """`text` is canonical and becomes the document unchanged."""
     language = CODE_NAMES.get(path.name) or CODE_ENDINGS.get(path.suffix.lower(), "")
-    blocks = tuple(_blocks(text))
-    return ParsedDocument(text, blocks, path.name, "code", "lines", metadata={"language": language} if language else {})
+    structure = structure_of(text, language)
+    blocks = tuple(_blocks(text)) if structure is None else tuple(structure)
+    parser = "lines" if structure is None else "tree-sitter"
+    return ParsedDocument(text, blocks, path.name, "code", parser, metadata={"language": language} if language else {})
 
 
 def _blocks(text: str) -> Iterator[Block]:

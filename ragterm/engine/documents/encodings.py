@@ -11,6 +11,10 @@ from __future__ import annotations
 import codecs
 import re
 from collections import Counter
+from pathlib import Path
+
+from ragterm.engine.documents.clean import canonical
+from ragterm.engine.types.errors import ParseError
 
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -44,6 +48,21 @@ def is_binary(data: bytes) -> bool:
     if controls <= len(sample) // 100:
         return False
     return _wide(sample) is None
+
+
+def decoded_text(data: bytes, path: Path) -> tuple[str, tuple[str, ...]]:
+    """The canonical text of a file that is text, and what was noticed about its encoding. Raises ParseError: binary, or empty."""
+    if is_binary(data):
+        raise ParseError(
+            "Not a text file",
+            f"{path.name} holds binary data in spite of its name",
+            "give the file the ending that it should have",
+        )
+    decoded, _, warnings = decode(data)
+    text = canonical(decoded)
+    if not text.strip():
+        raise ParseError("No text", "the file holds nothing but white space", "nothing to do, or restore the file")
+    return text, tuple(warnings)
 
 
 def decode(data: bytes) -> tuple[str, str, list[str]]:

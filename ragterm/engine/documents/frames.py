@@ -10,7 +10,8 @@ import json
 import struct
 from typing import Any, BinaryIO, get_args
 
-from ragterm.engine.types.documents import Block, BlockKind, DocumentKind, ParsedDocument
+from ragterm.engine.documents.member_names import harmless
+from ragterm.engine.types.documents import Block, BlockKind, DocumentKind, Member, ParsedDocument
 from ragterm.engine.types.errors import ParseError
 
 _LENGTHS = struct.Struct(">II")
@@ -72,6 +73,7 @@ def document_header(document: ParsedDocument) -> dict[str, Any]:
         "pages": document.pages,
         "metadata": document.metadata,
         "warnings": document.warnings,
+        "members": [(one.name, one.size, one.skipped) for one in document.members],
     }
 
 
@@ -97,9 +99,16 @@ def document_from(header: dict[str, Any], text: str) -> ParsedDocument:
             pages=None if header["pages"] is None else int(header["pages"]),
             metadata={str(key): str(value) for key, value in header["metadata"].items()},
             warnings=tuple(map(str, header["warnings"])),
+            members=tuple(_member(*one) for one in header.get("members", ())),
         )
     except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
         raise BrokenFrame(f"a header that cannot be read: {error!r}") from error
+
+
+def _member(name: object, size: object, skipped: object) -> Member:
+    if harmless(str(name))[0] != name:
+        raise BrokenFrame("a member with a harmful name")
+    return Member(str(name), int(str(size)), str(skipped))
 
 
 def error_header(error: ParseError, *, retire: bool = False) -> dict[str, Any]:

@@ -28,7 +28,7 @@ CODE_NAMES: dict[str, str] = {
 }  # fmt: skip
 
 DATA_ENDINGS: dict[str, str] = {
-    ".json": "JSON", ".yaml": "YAML", ".yml": "YAML", ".toml": "TOML", ".ini": "INI", ".cfg": "INI", ".conf": "configuration",
+    ".yaml": "YAML", ".yml": "YAML", ".toml": "TOML", ".ini": "INI", ".cfg": "INI", ".conf": "configuration",
     ".properties": "properties", ".xml": "XML",
 }  # fmt: skip
 """Settings and small data: read as text while they are small."""

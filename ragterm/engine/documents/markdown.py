@@ -6,6 +6,7 @@ or TOML between `+++`) becomes metadata; link definitions, rules and HTML commen
 
 from __future__ import annotations
 
+import functools
 import re
 import tomllib
 from pathlib import Path
@@ -15,6 +16,7 @@ from ragterm.engine.documents.builder import Sections, one_line
 from ragterm.engine.types.documents import Block, BlockKind, ParsedDocument
 
 if TYPE_CHECKING:
+    from markdown_it import MarkdownIt
     from markdown_it.token import Token
 
 _FRONT_MATTER = re.compile(r"(?P<fence>---|\+\+\+)[ \t]*\n(?P<body>.*?)(?:^|\n)(?P=fence)[ \t]*(?:\n|\Z)", re.DOTALL)
@@ -49,8 +51,6 @@ _KEPT = (
 
 def parse_markdown(text: str, path: Path) -> ParsedDocument:
     """`text` is canonical and becomes the document unchanged."""
-    from markdown_it import MarkdownIt
-
     metadata, head = front_matter(text)
     blocks: list[Block] = []
     if head:
@@ -58,9 +58,7 @@ def parse_markdown(text: str, path: Path) -> ParsedDocument:
     starts = _line_starts(text, head)
     sections = Sections()
     title = ""
-    words_of = MarkdownIt("commonmark").enable("strikethrough")
-    # Only headings are read further than their lines: leaving the inline rules out takes a third off the time.
-    parser = MarkdownIt("commonmark").enable(["table"]).disable("inline")
+    parser, words_of = _parsers()
     tokens = parser.parse(text[head:])
     for at, token in enumerate(tokens):
         kind = _KINDS.get(token.type)
@@ -83,6 +81,27 @@ def parse_markdown(text: str, path: Path) -> ParsedDocument:
             blocks.append(Block(kind, start, end, section=sections.path))
     title = metadata.pop("title", "") or title or path.stem
     return ParsedDocument(text, tuple(blocks), one_line(title), "markdown", "markdown-it-py", metadata=metadata)
+
+
+def heading_words(source: str) -> str:
+    """The words of a heading block without its markup, in one line."""
+    source = source.strip()
+    if source.startswith("#"):
+        source = source.strip("#").strip()
+    elif "\n" in source:  # underlined
+        source = source.rpartition("\n")[0]
+    parsed = _parsers()[1].parseInline(source)
+    return one_line(_plain(parsed[0])) if parsed else ""
+
+
+@functools.cache
+def _parsers() -> tuple[MarkdownIt, MarkdownIt]:
+    """One for blocks and one for the words of headings. Only headings are read further than their lines: leaving the inline rules out
+    takes a third off the time. Kept, since making them takes longer than reading a cell of a notebook."""
+    from markdown_it import MarkdownIt
+
+    blocks = MarkdownIt("commonmark").enable(["table"]).disable("inline")
+    return blocks, MarkdownIt("commonmark").enable("strikethrough")
 
 
 def front_matter(text: str) -> tuple[dict[str, str], int]:

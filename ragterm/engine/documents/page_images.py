@@ -25,16 +25,18 @@ _HINT = "open the file in its own program"
 
 
 def page_image(
-    path: str, content_hash: str, page: int, width: int, *, memory_mb: int = 0, timeout: float = TIMEOUT_SECONDS
+    file: Path, content_hash: str, page: int, width: int, *, memory_mb: int = 0, timeout: float = TIMEOUT_SECONDS
 ) -> bytes:
-    """The page (from 1) of the PDF at `path` as PNG, `width` pixels wide unless a limit says less.
+    """The page (from 1) of the PDF in `file` as PNG, `width` pixels wide unless a limit says less.
 
     Raises ParseError when the file is not there, is another version than `content_hash`, has no such page or cannot be drawn."""
-    if not Path(path).is_file():
-        raise ParseError("The file is no longer there", path, "put it back, or ingest its folder again", stage="read")
+    if not file.is_file():
+        raise ParseError(
+            "The file is no longer there", str(file), "put it back, or ingest its folder again", stage="read"
+        )
     from ragterm.engine.documents.workers import _spawn
 
-    request = {"path": path, "hash": content_hash, "page": page, "width": width, "memory_mb": memory_mb}
+    request = {"path": str(file), "hash": content_hash, "page": page, "width": width, "memory_mb": memory_mb}
     process = _spawn([sys.executable, "-m", __name__])
     try:
         answer, _ = process.communicate(json.dumps(request).encode("ascii") + b"\n", timeout)

@@ -18,6 +18,7 @@ from ragterm.engine.documents.sources import kind_of
 from ragterm.engine.types.errors import ParseError
 
 if TYPE_CHECKING:
+    from ragterm.engine.documents.places import Staging
     from ragterm.engine.types.documents import DocumentKind, ParsedDocument
 
 log = logging.getLogger(__name__)
@@ -25,8 +26,9 @@ log = logging.getLogger(__name__)
 _PACKED = ("docx", "pptx", "xlsx", "epub", "odt")
 
 
-def parse_file(path: Path) -> ParsedDocument:
-    """Parse by the file's name, and by its first bytes where they contradict the name.
+def parse_file(path: Path, staging: Staging | None = None) -> ParsedDocument:
+    """Parse by the file's name, and by its first bytes where they contradict the name. `staging` says where the bytes lie when not
+    at `path`, and where what a container holds is unpacked to; without it members are looked at and not kept.
 
     Raises ParseError (stage "read" when the bytes cannot be had, "parse" when nothing can be made of them), always with a
     reason and a hint; MemoryError passes through."""
@@ -39,7 +41,7 @@ def parse_file(path: Path) -> ParsedDocument:
             stage="read",
         )
     try:
-        data = path.read_bytes()
+        data = (Path(staging.file) if staging else path).read_bytes()
     except OSError as error:
         raise ParseError(
             "The file cannot be read", error.strerror or str(error), _read_hint(error), stage="read"
@@ -49,7 +51,7 @@ def parse_file(path: Path) -> ParsedDocument:
             "Empty file", "the file has no content (0 bytes)", "nothing to do, or restore the file", stage="read"
         )
     try:
-        return _with_language(_parse(data, path, _by_content(data, kind)))
+        return _with_language(_parse(data, path, _by_content(data, kind), staging))
     except ParseError as error:  # reasons quote names and bytes of the document
         raise ParseError(error.title, canonical(error.message), canonical(error.hint), stage=error.stage) from error
     except MemoryError:
@@ -68,12 +70,12 @@ def parse_file(path: Path) -> ParsedDocument:
 
 
 def _with_language(parsed: ParsedDocument) -> ParsedDocument:
-    if parsed.kind == "code" or not looks_foreign(parsed.text):
+    if parsed.kind in ("code", "archive") or not looks_foreign(parsed.text):
         return parsed
     return replace(parsed, warnings=(*parsed.warnings, LANGUAGE_WARNING))
 
 
-def _parse(data: bytes, path: Path, kind: DocumentKind) -> ParsedDocument:
+def _parse(data: bytes, path: Path, kind: DocumentKind, staging: Staging | None) -> ParsedDocument:
     chosen = BY_KIND[kind]
     try:
         parser = chosen.load()
@@ -83,28 +85,15 @@ def _parse(data: bytes, path: Path, kind: DocumentKind) -> ParsedDocument:
             f"{kind} files are read with {error.name or error}, which is not installed",
             f"pip install {error.name or 'ragterm'}, then ingest again",
         ) from error
+    if chosen.takes == "container":
+        return parser(data, path, staging)
     if chosen.takes == "bytes":
         return parser(data, path)
-    text, warnings = _decoded(data, path)
+    from ragterm.engine.documents.encodings import decoded_text
+
+    text, warnings = decoded_text(data, path)
     document = parser(text, path)
     return replace(document, warnings=(*warnings, *document.warnings)) if warnings else document
-
-
-def _decoded(data: bytes, path: Path) -> tuple[str, tuple[str, ...]]:
-    """The canonical text of a file that is one, and what was noticed about its encoding."""
-    from ragterm.engine.documents.encodings import decode, is_binary
-
-    if is_binary(data):
-        raise ParseError(
-            "Not a text file",
-            f"{path.name} holds binary data in spite of its name",
-            "give the file the ending that it should have",
-        )
-    decoded, _, warnings = decode(data)
-    text = canonical(decoded)
-    if not text.strip():
-        raise ParseError("No text", "the file holds nothing but white space", "nothing to do, or restore the file")
-    return text, tuple(warnings)
 
 
 def _by_content(data: bytes, kind: DocumentKind) -> DocumentKind:
@@ -121,7 +110,7 @@ def _by_content(data: bytes, kind: DocumentKind) -> DocumentKind:
     start = data[:512].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if start.startswith(b"{\\rtf"):
         return "rtf"
-    if kind in _PACKED or kind in ("pdf", "rtf", "text"):
+    if kind in _PACKED or kind in ("pdf", "rtf", "text", "markdown", "json", "csv"):
         if start.startswith((b"<!doctype html", b"<html")):
             return "html"
         if kind in ("xlsx", "rtf") and not start.startswith((b"<?xml", b"\xd0\xcf\x11\xe0")):

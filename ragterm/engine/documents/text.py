@@ -1,9 +1,8 @@
 """Plain text: the text as it is, in paragraphs.
 
 Headings are only taken where the writer left no doubt: a line underlined in reStructuredText's way
-(https://docutils.sourceforge.io/docs/ref/rst/restructuredtext.html#sections), a lone numbered line before text, a lone line in
-capitals, and the markers of Org (`* `) and AsciiDoc (`== `) in files of those endings. A wrong heading costs more than a missed
-one: everything below it carries its name.
+(https://docutils.sourceforge.io/docs/ref/rst/restructuredtext.html#sections), a lone numbered line before text, and a lone line in
+capitals. A wrong heading costs more than a missed one: everything below it carries its name.
 """
 
 from __future__ import annotations
@@ -22,8 +21,6 @@ _NUMBERED = re.compile(
     re.IGNORECASE,
 )
 _ITEM = re.compile(r"\s*(?:[-*+•◦▪–]|\(?\d{1,3}[.)]|[a-z][.)])\s+\S")
-_MARKED = {".org": re.compile(r"(\*{1,6}) (?P<title>\S.*)"), ".adoc": re.compile(r"(={1,6}) (?P<title>\S.*)")}
-_MARKED[".asciidoc"] = _MARKED[".asc"] = _MARKED[".adoc"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +37,8 @@ class _Lines:
 
 def parse_text(text: str, path: Path) -> ParsedDocument:
     """`text` is canonical and becomes the document unchanged."""
-    ending = path.suffix.lower()
     paragraphs = list(_paragraphs(text))
-    blocks = list(_blocks(paragraphs, ending))
+    blocks = list(_blocks(paragraphs))
     first = next((b for b in blocks if b.kind == "heading"), None)
     early = first is not None and first.start < 400
     title = _title(text[first.start : first.end]) if first and early else path.stem
@@ -69,7 +65,7 @@ def _paragraphs(text: str) -> Iterator[_Lines]:
         yield _Lines(tuple(lines), tuple(starts))
 
 
-def _blocks(paragraphs: list[_Lines], ending: str) -> Iterator[Block]:
+def _blocks(paragraphs: list[_Lines]) -> Iterator[Block]:
     sections = Sections()
     underlines: list[str] = []
 
@@ -87,15 +83,13 @@ def _blocks(paragraphs: list[_Lines], ending: str) -> Iterator[Block]:
             continue
         done = 0
         while done < len(lines):
-            if found := _heading_at(lines, done, ending, underlines):
+            if found := _heading_at(lines, done, underlines):
                 count, level, title = found
                 last = done + count - 1
                 yield heading(starts[done], starts[last] + len(lines[last].rstrip()), level, title)
             else:
-                count = next(
-                    (n for n in range(1, len(lines) - done) if _is_marked(lines[done + n], ending)), len(lines) - done
-                )
-                last = done + count - 1
+                count = len(lines) - done
+                last = len(lines) - 1
                 # A line of its own may be indented; in several, the indentation is part of what they say.
                 indent = len(lines[done]) - len(lines[done].lstrip()) if count == 1 else 0
                 end = starts[last] + len(lines[last].rstrip())
@@ -103,15 +97,8 @@ def _blocks(paragraphs: list[_Lines], ending: str) -> Iterator[Block]:
             done += count
 
 
-def _is_marked(line: str, ending: str) -> bool:
-    return ending in _MARKED and _MARKED[ending].match(line) is not None
-
-
-def _heading_at(lines: tuple[str, ...], at: int, ending: str, underlines: list[str]) -> tuple[int, int, str] | None:
+def _heading_at(lines: tuple[str, ...], at: int, underlines: list[str]) -> tuple[int, int, str] | None:
     """(lines it takes, level, title) of a heading that begins at line `at` of a paragraph."""
-    marked = _MARKED.get(ending)
-    if marked and (found := marked.match(lines[at])):
-        return 1, len(found.group(1)), found.group("title")
     over = 1 if _UNDERLINE.match(lines[at]) else 0
     if at + over + 1 >= len(lines):
         return None

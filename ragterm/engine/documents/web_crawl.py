@@ -31,6 +31,7 @@ class Missed:
 
     url: str
     reason: str
+    status: int = 0
 
 
 class Site:
@@ -84,7 +85,8 @@ class Site:
         try:
             page = self._fetcher.page(url)
         except ParseError as error:
-            return Missed(url, f"{error.title}: {error.message}")
+            status = error.status if isinstance(error, Refused) else 0
+            return Missed(url, f"{error.title}: {error.message}", status)
         assert page is not None
         if page.url != url:
             if not self._same_host(page.url) or page.url in self._seen:

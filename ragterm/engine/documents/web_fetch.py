@@ -13,7 +13,7 @@ import socket
 import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 from urllib.parse import urljoin, urlsplit, urlunsplit
 
 import httpcore
@@ -46,10 +46,6 @@ class Refused(ParseError):
     def __init__(self, title: str, message: str, hint: str, status: int) -> None:
         super().__init__(title, message, hint, stage="read")
         self.status = status
-
-
-def is_url(text: str) -> bool:
-    return text.lower().startswith(("http://", "https://"))
 
 
 def normalised(url: str) -> str:
@@ -88,7 +84,7 @@ class Fetcher:
         self._offline, self._max_bytes = offline, max_bytes
         self._pool = httpcore.ConnectionPool(network_backend=_Guarded(private), max_connections=4, keepalive_expiry=15)
 
-    def __enter__(self) -> Fetcher:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

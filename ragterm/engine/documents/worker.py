@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from ragterm.engine.documents.frames import BrokenFrame, document_header, error_header, read_frame, write_frame
+from ragterm.engine.documents.places import Staging
 from ragterm.engine.types.errors import ParseError
 
 _NICENESS = 12
@@ -76,7 +77,7 @@ def serve(requests: BinaryIO, answers: BinaryIO, memory_mb: int) -> int:
             return 0
         _alarm(float(request.get("timeout", 0)))
         try:
-            document = parse_file(Path(request["path"]))
+            document = parse_file(Path(request["path"]), _staging(request))
             header: dict[str, Any] = {**document_header(document), "retire": _has_grown(memory_mb)}
             text = document.text
             del document
@@ -94,6 +95,11 @@ def serve(requests: BinaryIO, answers: BinaryIO, memory_mb: int) -> int:
             return 0
         if header.get("retire"):
             return 0
+
+
+def _staging(request: dict[str, Any]) -> Staging | None:
+    told = request.get("staging")
+    return Staging(str(told["file"]), str(told["folder"]), int(told["max_file_mb"])) if told else None
 
 
 def out_of_memory(memory_mb: int) -> ParseError:

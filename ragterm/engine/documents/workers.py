@@ -18,17 +18,19 @@ import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future
+from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, cast
 
 from ragterm.engine.documents.frames import BrokenFrame, document_from, error_from, read_frame, write_frame
+from ragterm.engine.documents.places import Staging
 from ragterm.engine.types.documents import ParsedDocument
 from ragterm.engine.types.errors import Cancelled, ParseError
 
 log = logging.getLogger(__name__)
 
-_Job = tuple[str, "Future[ParsedDocument]"]
+_Job = tuple[str, "Staging | None", "Future[ParsedDocument]"]
 
 
 class ParserPool:
@@ -58,15 +60,16 @@ class ParserPool:
         self._waiting: set[Future[ParsedDocument]] = set()
         self._watch: threading.Thread | None = None
 
-    def submit(self, path: str | Path) -> Future[ParsedDocument]:
-        """The future ends with the document, or with ParseError; one that has not begun can be cancelled."""
+    def submit(self, path: str | Path, staging: Staging | None = None) -> Future[ParsedDocument]:
+        """`staging` is for containers and what lies in them. The future ends with the document, or with ParseError; one that has not
+        begun can be cancelled."""
         future: Future[ParsedDocument] = Future()
         with self._lock:
             if self._closed.is_set():
                 raise Cancelled("The parsers are shut down")
             self._waiting.add(future)
             future.add_done_callback(self._waiting.discard)
-            self._jobs.put((str(path), future))
+            self._jobs.put((str(path), staging, future))
             if self._watch is None:
                 self._watch = threading.Thread(target=self._watch_deadlines, name="parser-watch", daemon=True)
                 self._watch.start()
@@ -147,11 +150,11 @@ class _Slot:
 
     def _run(self) -> None:
         while (job := self.pool._jobs.get()) is not None:
-            path, future = job
+            path, staging, future = job
             if not future.set_running_or_notify_cancel():
                 continue
             try:
-                document = self._parse(path)
+                document = self._parse(path, staging)
             except (ParseError, Cancelled) as error:
                 future.set_exception(error)
             except Exception as error:  # a future that never ends would hang the whole ingest
@@ -164,7 +167,10 @@ class _Slot:
                 future.set_result(document)
         self._end()
 
-    def _parse(self, path: str) -> ParsedDocument:
+    def _parse(self, path: str, staging: Staging | None) -> ParsedDocument:
+        request = {"path": path, "timeout": self.pool.timeout_seconds}
+        if staging is not None:
+            request["staging"] = asdict(staging)
         while True:
             process = self._alive()
             fresh = self._served == 0
@@ -175,7 +181,7 @@ class _Slot:
                 self._expired = False
                 self.deadline = time.monotonic() + self.pool.timeout_seconds
             try:
-                write_frame(cast(BinaryIO, process.stdin), {"path": path, "timeout": self.pool.timeout_seconds})
+                write_frame(cast(BinaryIO, process.stdin), request)
                 header, text = read_frame(cast(BinaryIO, process.stdout))
             except (BrokenFrame, OSError) as error:
                 problem = self._why(process, error)

@@ -48,19 +48,8 @@ def load_beir(folder: Path) -> BeirData:
                 "give a folder with corpus.jsonl, queries.jsonl and qrels/test.tsv",
             )
     judgements = _read_judgements(judged)
-    entries: dict[str, Entry] = {}
-    for number, line in _json_lines(corpus):
-        entry = Entry(
-            _text(line, "_id", corpus, number),
-            str(line.get("title") or "").strip(),
-            _text(line, "text", corpus, number),
-        )
-        if entry.id in entries:
-            raise _malformed(corpus, number, f"the id {entry.id} stands there twice")
-        entries[entry.id] = entry
-    queries = {
-        _text(line, "_id", questions, n): _text(line, "text", questions, n) for n, line in _json_lines(questions)
-    }
+    entries = {entry.id: entry for entry in read_entries(corpus)}
+    queries = read_queries(questions)
     missing = next((query for query in judgements if query not in queries), None)
     if missing is not None:
         raise RagtermError(
@@ -75,12 +64,32 @@ def load_beir(folder: Path) -> BeirData:
     return BeirData(folder, tuple(entries.values()), {q: t for q, t in queries.items() if q in judgements}, judgements)
 
 
+def read_entries(corpus: Path) -> tuple[Entry, ...]:
+    """The lines of a corpus file. Raises RagtermError naming file and line for a malformed one, or an id that stands there twice."""
+    entries: dict[str, Entry] = {}
+    for number, line in json_lines(corpus):
+        entry = Entry(
+            text_field(line, "_id", corpus, number),
+            str(line.get("title") or "").strip(),
+            text_field(line, "text", corpus, number),
+        )
+        if entry.id in entries:
+            raise malformed(corpus, number, f"the id {entry.id} stands there twice")
+        entries[entry.id] = entry
+    return tuple(entries.values())
+
+
+def read_queries(path: Path) -> dict[str, str]:
+    """Query id -> text. Raises RagtermError naming file and line."""
+    return {text_field(line, "_id", path, n): text_field(line, "text", path, n) for n, line in json_lines(path)}
+
+
 def corpus_documents(data: BeirData) -> Iterator[Document]:
     """Each entry as a document: title, blank line, text; the text alone without a title. Its `metadata["entry"]` is the entry's
     id, its path is the corpus file with that id behind a `#`."""
     corpus = data.folder.resolve() / "corpus.jsonl"
     for entry in data.entries:
-        text = _canonical(f"{entry.title}\n\n{entry.text}" if entry.title else entry.text)
+        text = canonical(f"{entry.title}\n\n{entry.text}" if entry.title else entry.text)
         path = f"{corpus}#{entry.id}"
         yield Document(
             id=sha256(path.encode("utf-8", "surrogatepass")).hexdigest()[:16],
@@ -106,7 +115,8 @@ def _paragraphs(text: str) -> Iterator[Block]:
         start += len(part) + 2
 
 
-def _canonical(text: str) -> str:
+def canonical(text: str) -> str:
+    """The canonical text of an entry: LF line ends, no control characters but newline and tab."""
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     return "".join(c for c in text if c in "\n\t" or (ord(c) >= 32 and not 0x7F <= ord(c) <= 0x9F and c != "\ufeff"))
 
@@ -121,20 +131,21 @@ def _read_judgements(path: Path) -> dict[str, dict[str, int]]:
             query, document, grade = parts
             judgements.setdefault(query, {})[document] = int(grade)
         except ValueError as error:
-            raise _malformed(
+            raise malformed(
                 path, number, "expected query-id, corpus-id and a whole number, separated by tabs"
             ) from error
     return judgements
 
 
-def _json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+def json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The objects of a JSONL file with their line number, from 1. Raises RagtermError naming file and line."""
     for number, line in _lines(path):
         try:
             data = json.loads(line)
         except ValueError as error:
-            raise _malformed(path, number, f"not JSON: {error}") from error
+            raise malformed(path, number, f"not JSON: {error}") from error
         if not isinstance(data, dict):
-            raise _malformed(path, number, "expected a JSON object")
+            raise malformed(path, number, "expected a JSON object")
         yield number, data
 
 
@@ -147,19 +158,21 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
                 if line.strip():
                     yield number, line
     except UnicodeDecodeError as error:
-        raise _malformed(path, number + 1, f"not UTF-8: {error.reason}") from error
+        raise malformed(path, number + 1, f"not UTF-8: {error.reason}") from error
 
 
-def _text(data: Mapping[str, Any], key: str, path: Path, number: int) -> str:
+def text_field(data: Mapping[str, Any], key: str, path: Path, number: int) -> str:
+    """A field that must hold text (an `_id` may be a number). Raises RagtermError naming file and line."""
     value = data.get(key)
     if key == "_id" and isinstance(value, int):
         value = str(value)
     if not isinstance(value, str) or (key == "_id" and not value.strip()):
-        raise _malformed(path, number, f'"{key}" is missing or no text')
+        raise malformed(path, number, f'"{key}" is missing or no text')
     return value
 
 
-def _malformed(path: Path, number: int, what: str) -> RagtermError:
+def malformed(path: Path, number: int, what: str) -> RagtermError:
+    """What to raise for a line that cannot be used."""
     return RagtermError(
         "A line cannot be read", f"{path}, line {number}: {what}", "correct the line, then run it again"
     )

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ragterm.engine.chunking import ChunkingTools, chunk_document
+from ragterm.engine.documents.resemblance import Signature, signature
 from ragterm.engine.ingest.rooms import live_build
 from ragterm.engine.store import Build, CollectionStore, Job, PackedVersion, pack_version
 from ragterm.engine.store.values import text_hash
@@ -50,8 +51,10 @@ class Work:
     before: bool = False
     rereads: int = 0
     tries: int = 0
+    unpackings: int = 0
     document: Document | None = None
     packed: PackedVersion | None = None
+    signature: Signature | None = None
     hashes: dict[str, int] = field(default_factory=dict)
     chunks: Sequence[Chunk] = ()
     vectors: FloatArray | None = None
@@ -196,7 +199,7 @@ class EmbeddingFeed:
             warnings=parsed.warnings,
         )
         chunks = chunk_document(document, build.id, ChunkingTools.of(embedder), build.chunking)
-        if not chunks:
+        if not chunks and parsed.kind != "archive":
             hint = (
                 "a scan needs text recognition (OCR) first"
                 if parsed.kind == "pdf"
@@ -214,6 +217,7 @@ class EmbeddingFeed:
                 missing.append(number)
         work.document, work.chunks, work.vectors = document, chunks, vectors
         work.packed, work.hashes = pack_version(document), {text: text_hash(text) for text in set(texts)}
+        work.signature = signature(document.text)
         work.missing, work.reused = len(missing), len(chunks) - len(missing)
         self._events.put(Chunked(work, sum(chunks[number].tokens for number in missing)))
         if not missing:

@@ -21,11 +21,12 @@ GROUP_SECONDS = 1.0
 class _Entry:
     job: Job
     outcome: DocumentOutcome
-    write: Callable[[], None] | None
+    write: Callable[[], DocumentOutcome | None] | None
 
 
 class Ledger:
-    """`add` what became of a job and how to write it; `on_committed` is called for each once it is on disk."""
+    """`add` what became of a job and how to write it; `on_committed` is called for each once it is on disk. A write may return
+    the outcome anew, with what only the store could tell."""
 
     def __init__(self, store: CollectionStore, on_committed: Callable[[Job, DocumentOutcome], None]) -> None:
         self._store = store
@@ -35,7 +36,9 @@ class Ledger:
         self._chunks = 0
         self._oldest = 0.0
 
-    def add(self, job: Job, outcome: DocumentOutcome, write: Callable[[], None] | None = None) -> None:
+    def add(
+        self, job: Job, outcome: DocumentOutcome, write: Callable[[], DocumentOutcome | None] | None = None
+    ) -> None:
         self._age()
         self._entries.append(_Entry(job, outcome, write))
         self._chunks += outcome.chunks
@@ -64,9 +67,10 @@ class Ledger:
             return
         with self._store.atomic():
             self._store.jobs.harmless(harmless)
+            settled = []
             for entry in entries:
-                if entry.write is not None:
-                    entry.write()
-                self._store.jobs.done(entry.job.id, entry.outcome)
-        for entry in entries:
-            self._on_committed(entry.job, entry.outcome)
+                outcome = (entry.write() if entry.write is not None else None) or entry.outcome
+                self._store.jobs.done(entry.job.id, outcome)
+                settled.append((entry.job, outcome))
+        for job, outcome in settled:
+            self._on_committed(job, outcome)

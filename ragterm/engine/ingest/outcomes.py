@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-import os
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from ragterm import __version__
+from ragterm.engine.documents.places import exists
+from ragterm.engine.ingest.containers import Containers
 from ragterm.engine.ingest.feed import Work
 from ragterm.engine.ingest.ledger import Ledger
 from ragterm.engine.store import Build, CollectionStore, FileRecord, Job, NewDocument
 from ragterm.engine.types.errors import ParseError
 from ragterm.engine.types.ingesting import DocumentOutcome
+from ragterm.engine.types.members import document_name, is_member
 
 
 class Outcomes:
-    """Puts outcomes into the ledger, each with its write."""
+    """Puts outcomes into the ledger, each with its write, and lets the members of a container follow it."""
 
-    def __init__(self, store: CollectionStore, ledger: Ledger) -> None:
+    def __init__(self, store: CollectionStore, ledger: Ledger, containers: Containers) -> None:
         self._store = store
         self._ledger = ledger
+        self._containers = containers
 
     def indexed(self, work: Work, build: Build) -> None:
         document, packed, vectors = work.document, work.packed, work.vectors
@@ -28,6 +32,8 @@ class Outcomes:
         new = NewDocument(
             document, work.chunks, vectors, packed, work.size, work.mtime_ns, seconds=seconds, hashes=work.hashes
         )
+        if (alike := work.signature) is not None:
+            new = replace(new, shingles=alike.shingles, minima=alike.minima)
         outcome = DocumentOutcome(
             document.path,
             "updated" if work.before else "added",
@@ -40,20 +46,43 @@ class Outcomes:
             seconds=seconds,
             warnings=document.warnings,
         )
-        self._ledger.add(work.job, outcome, lambda: self._store.put_document(new, build))
+
+        def write() -> DocumentOutcome | None:
+            near = self._store.put_document(new, build)
+            return replace(outcome, warnings=(*outcome.warnings, near)) if near else None
+
+        self._ledger.add(work.job, outcome, write)
+
+    def passed_over(self, work: Work, unwanted: str) -> None:
+        """The file is unchanged, or not for a reader: `unwanted` says why."""
+        if unwanted:
+            self.skipped(work, unwanted)
+        else:
+            self.unchanged(work)
 
     def unchanged(self, work: Work) -> None:
         job, size, mtime_ns = work.job, work.size, work.mtime_ns
+        self._containers.unchanged(job)
         outcome = DocumentOutcome(job.path, "unchanged", job.document_id, kind=work.kind)
         self._ledger.add(job, outcome, lambda: self._store.documents.touched(job.document_id, size, mtime_ns))
 
     def duplicate(self, work: Work, original: str) -> None:
         job = work.job
+        self._containers.closed(job)
         record = FileRecord(
             job.document_id, job.path, "duplicate", work.content_hash, work.size, work.mtime_ns, duplicate_of=original
         )
-        title, kind = Path(job.path).name, work.kind
+        title, kind = document_name(job.path), work.kind
         outcome = DocumentOutcome(job.path, "duplicate", job.document_id, title=title, kind=kind)
+        self._ledger.add(job, outcome, lambda: self._store.put_unindexed(record, title=title, kind=kind))
+
+    def skipped(self, work: Work, reason: str) -> None:
+        """Not for a reader: remembered, so that the next look costs a stat."""
+        job, title, kind = work.job, Path(work.job.path).name, work.kind
+        record = FileRecord(
+            job.document_id, job.path, "skipped", work.content_hash, work.size, work.mtime_ns, error=reason
+        )
+        outcome = DocumentOutcome(job.path, "skipped", job.document_id, title=title, kind=kind, error=reason)
         self._ledger.add(job, outcome, lambda: self._store.put_unindexed(record, title=title, kind=kind))
 
     def failed(self, work: Work, error: ParseError) -> None:
@@ -75,7 +104,8 @@ class Outcomes:
         self._failure(job, record, 0.0, "")
 
     def _failure(self, job: Job, record: FileRecord, seconds: float, kind: str) -> None:
-        title = Path(job.path).name
+        title = document_name(job.path)
+        self._containers.closed(job)
         outcome = DocumentOutcome(
             job.path, "failed", job.document_id, title=title, kind=kind, seconds=seconds,
             stage=record.stage, error=record.error, hint=record.hint,
@@ -86,6 +116,7 @@ class Outcomes:
 
     def vanished(self, work: Work, record: FileRecord | None) -> None:
         """The file was there when it was queued."""
+        self._containers.closed(work.job)
         if record is not None:
             self._removed(work.job)
         else:
@@ -93,7 +124,9 @@ class Outcomes:
             self._ledger.add(work.job, DocumentOutcome(work.job.path, "skipped", work.job.document_id, error=reason))
 
     def removed_from_disk(self, job: Job) -> None:
-        if os.path.lexists(job.path):
+        """The survey did not find the file, or its container does not hold it any more."""
+        wanted = not job.force and exists(job.path) and not is_member(job.path)
+        if wanted or self._containers.holds(job):
             self._ledger.add(job, DocumentOutcome(job.path, "unchanged", job.document_id))
         else:
             self._removed(job)

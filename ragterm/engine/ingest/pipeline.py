@@ -12,20 +12,22 @@ from __future__ import annotations
 import logging
 import queue
 import time
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 
+from ragterm.engine.documents.places import Places
 from ragterm.engine.documents.sources import kind_of
+from ragterm.engine.ingest.containers import Containers, Unpacked
 from ragterm.engine.ingest.contents import IndexedContents
 from ragterm.engine.ingest.feed import Broken, Chunked, Embedded, EmbeddingFeed, Unreadable, Warmed, Work
+from ragterm.engine.ingest.following import FollowingIndexes
 from ragterm.engine.ingest.ledger import Ledger
 from ragterm.engine.ingest.outcomes import Outcomes
 from ragterm.engine.ingest.progress import Reporter
-from ragterm.engine.ingest.reading import Examined, examine, moved_since
-from ragterm.engine.ingest.rooms import IngestRooms, Parsers, catch_up, parser_workers
+from ragterm.engine.ingest.reading import Examined, examine
+from ragterm.engine.ingest.rooms import IngestRooms, Parsers, parser_workers
 from ragterm.engine.store import Build, Job, NewJob, Owner
 from ragterm.engine.store.jobs import TRIES_AT_ALL
 from ragterm.engine.store.leases import HEARTBEAT_SECONDS
@@ -40,9 +42,6 @@ log = logging.getLogger(__name__)
 BACKLOG_CHUNKS = 1024
 _TICK_SECONDS = 0.1
 _ASK_SECONDS = 0.5
-_INDEX_SECONDS = 3.0
-_INDEX_SHARE = 0.05
-"""The indexes are brought up to date so seldom that it takes at most about this share of the time."""
 
 
 @dataclass(frozen=True)
@@ -85,19 +84,23 @@ class Conductor:
         self._copies: defaultdict[str, list[Work]] = defaultdict(list)
         self._contents = IndexedContents()
         self._ledger = Ledger(self._store, self._committed)
-        self._outcomes = Outcomes(self._store, self._ledger)
+        self._places = Places(self._store.folder)
+        self._containers = Containers(self._store, self._places, settings.ingest.max_file_mb, self._requests, reporter)
+        self._outcomes = Outcomes(self._store, self._ledger, self._containers)
         self._capacity = 4 * parser_workers(settings.ingest) + 8
         self._alone = False
         self._for_others = 0
-        self._index_at = time.monotonic() + _INDEX_SECONDS
+        self._indexes = FollowingIndexes(rooms, reporter)
         self._beat_at = self._take_at = 0.0
         self.warnings: list[str] = []
 
     def run(self) -> None:
         # Before anything is written: an index that is ahead of the store must not be overtaken unnoticed.
-        catch_up(self._store, self._rooms.dense, self._rooms.keyword)
+        self._indexes.catch_up()
         self._store.jobs.recover()
-        self._count_waiting()
+        self._containers.begin()
+        for path, size in self._store.jobs.waiting_files():
+            self._reporter.estimate.expect(path, size)
         try:
             while self._refill() or self._in_work or self._next_round():
                 self._step()
@@ -107,7 +110,8 @@ class Conductor:
             raise
         finally:
             self._close()
-        self._index(last=True)
+        self._indexes.follow(last=True)
+        self._containers.clear()
         if self._for_others:
             self.warnings.append(
                 f"also finished {self._for_others} files of another ingest that was waiting or interrupted"
@@ -180,7 +184,7 @@ class Conductor:
     def _examine(self, work: Work) -> None:
         """In the reader's thread."""
         try:
-            self._events.put(_Seen(work, examine(work.job, self._store)))
+            self._events.put(_Seen(work, examine(work.job, self._store, self._places)))
         except RagtermError as error:
             self._events.put(Broken(error))
 
@@ -196,7 +200,7 @@ class Conductor:
         except queue.Empty:
             pass
         self._ledger.flush_if_due()
-        self._index()
+        self._indexes.follow()
         self._beat()
         self._reporter.show()
 
@@ -219,6 +223,8 @@ class Conductor:
             self._seen(event.work, event.examined)
         elif isinstance(event, _Parsed):
             self._parsed(event.work, event.future)
+        elif isinstance(event, Unpacked):
+            self._unpacked(event.work, event.future)
         elif isinstance(event, Warmed):
             self._build = event.build
             self.warnings.extend([event.warning] if event.warning else [])
@@ -248,14 +254,16 @@ class Conductor:
             and (record.size, record.mtime_ns) == (work.size, work.mtime_ns)
         ):
             work.tries = record.tries
-        if examined.gone:
+        if examined.packed and self._containers.unpack_again(work, self._parser_pool(), self._events.put):
+            return
+        if examined.gone or examined.packed:
             self._outcomes.vanished(work, record)
             self._finish(work)
         elif examined.error:
             hint = f"ragterm ingest '{work.job.path}' once it is at rest and readable"
             self._failed(work, ParseError("The file cannot be read", examined.error, hint, stage="read"))
-        elif examined.unchanged:
-            self._outcomes.unchanged(work)
+        elif examined.unchanged or examined.unwanted:
+            self._outcomes.passed_over(work, examined.unwanted)
             self._finish(work)
         elif examined.original is not None:
             self._outcomes.duplicate(work, examined.original.document_id)
@@ -275,15 +283,26 @@ class Conductor:
             self._feed = EmbeddingFeed(
                 self._store, self._rooms.embedder, self._settings.chunking, self._control, self._events
             )
+        self._reporter.enters(work.job.path, "parsing")
+        future = self._containers.submit(work.job.path, self._parser_pool())
+        future.add_done_callback(lambda done: self._events.put(_Parsed(work, done)))
+
+    def _parser_pool(self) -> Parsers:
         if self._parsers is None:
             self._parsers = self._rooms.parsers(self._settings.ingest)
-        self._reporter.enters(work.job.path, "parsing")
-        future = self._parsers.submit(Path(work.job.path))
-        future.add_done_callback(lambda done: self._events.put(_Parsed(work, done)))
+        return self._parsers
+
+    def _unpacked(self, work: Work, future: Future[ParsedDocument]) -> None:
+        """The container of a member was opened again: look whether its bytes are there now."""
+        error = future.exception()
+        if isinstance(error, ParseError):
+            self._failed(work, error)
+        else:
+            self._reader.submit(self._examine, work)
 
     def _parsed(self, work: Work, future: Future[ParsedDocument]) -> None:
         try:
-            if moved_since(work.job.path, work.size, work.mtime_ns):
+            if self._places.stat(work.job.path) != (work.size, work.mtime_ns):
                 # Hash and text would be of two versions. Once more from the start; a file that keeps changing is given up.
                 if work.rereads:
                     raise ParseError(
@@ -295,8 +314,8 @@ class Conductor:
                 return
             parsed = future.result()
         except (FileNotFoundError, NotADirectoryError):
-            self._outcomes.vanished(work, self._store.documents.record(work.job.document_id))
-            self._finish(work)
+            self._release(work)  # gone, or what it was unpacked to is
+            self._reader.submit(self._examine, work)
         except ParseError as error:
             self._failed(work, error)
         except Exception as error:
@@ -307,7 +326,8 @@ class Conductor:
             )
         else:
             assert self._feed is not None
-            self._feed.put(work, parsed)
+            self._feed.put(work, self._containers.opened(work.job, parsed))
+            self._take_at = 0.0 if parsed.members else self._take_at
 
     def _failed(self, work: Work, error: ParseError) -> None:
         self._outcomes.failed(work, error)
@@ -344,6 +364,7 @@ class Conductor:
             self._copies[work.content_hash] = copies[1:]
 
     def _committed(self, job: Job, outcome: DocumentOutcome) -> None:
+        self._containers.let_go(job)
         if job.request not in self._requests:
             self._for_others += 1
             self._reporter.files_total += 1
@@ -351,33 +372,16 @@ class Conductor:
 
     # What is due
 
-    def _index(self, last: bool = False) -> None:
-        began = time.monotonic()
-        if not last and began < self._index_at:
-            return
-        if last:
-            self._reporter.show("indexing")
-        if catch_up(self._store, self._rooms.dense, self._rooms.keyword) or last:
-            self._rooms.flush()
-        cost = time.monotonic() - began
-        self._index_at = time.monotonic() + max(_INDEX_SECONDS, cost / _INDEX_SHARE)
-
     def _beat(self) -> None:
         if time.monotonic() >= self._beat_at:
             self._beat_at = time.monotonic() + HEARTBEAT_SECONDS
             self._store.jobs.beat(self._requests, self._owner)
 
-    def _count_waiting(self) -> None:
-        waiting: Counter[str] = Counter()
-        for path, size in self._store.jobs.waiting_files():
-            waiting[kind_of(path) or ""] += size
-        self._reporter.estimate.waiting = waiting
-
     # The end
 
     def _abandon(self) -> None:
         """Stopped or broken: keep what is complete, give the rest back to the queue, and let the indexes follow."""
-        for step in (self._ledger.flush, self._give_back, self._follow):
+        for step in (self._ledger.flush, self._give_back, self._indexes.save):
             try:
                 step()
             except RagtermError:
@@ -386,10 +390,6 @@ class Conductor:
 
     def _give_back(self) -> None:
         self._store.jobs.take_back([*(work.job for work in self._in_work.values()), *self._removals])
-
-    def _follow(self) -> None:
-        catch_up(self._store, self._rooms.dense, self._rooms.keyword)
-        self._rooms.flush()
 
     def _close(self) -> None:
         self._reader.shutdown(cancel_futures=True)

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ragterm import __version__
+from ragterm.engine.documents.places import Places, exists
 from ragterm.engine.documents.sources import document_id, kind_of, survey
 from ragterm.engine.store import CollectionStore, FileRecord, NewJob
 from ragterm.engine.types.control import Control
 from ragterm.engine.types.ingesting import DocumentOutcome, Survey
+from ragterm.engine.types.members import is_member, outermost
+
+if TYPE_CHECKING:
+    from ragterm.engine.ingest.web import FetchedPages
 
 FAILED_TRIES = 2
 """A file that failed this often, by this version of ragterm, is not tried again until it changes (or a person insists)."""
+
+REMOVED_BY_HAND = "it was removed from the collection; to take it in again, ingest it by its name"
 
 
 @dataclass(frozen=True)
@@ -27,56 +36,113 @@ class Plan:
 
 
 def plan(
-    paths: Sequence[str | Path], store: CollectionStore, max_file_mb: int, control: Control, force: bool = False
+    paths: Sequence[str | Path],
+    store: CollectionStore,
+    max_file_mb: int,
+    control: Control,
+    force: bool = False,
+    left_out: Set[str] = frozenset(),
+    web: FetchedPages | None = None,
 ) -> Plan:
-    """Survey `paths` and sort every file found into settled or to do; documents of these folders that are gone from disk are
-    removal jobs. A path that is no longer there is a removal when it is a document's.
+    """Survey `paths` and sort every file found into settled or to do; documents of these folders that are gone from disk, or that
+    an ignore file names by now, are removal jobs. A path that is no longer there is a removal when it is a document's. The document
+    ids in `left_out` are passed over. `web` are pages that were fetched beforehand.
 
     Raises NotFoundError for a path that is neither on disk nor in the collection, Cancelled.
     """
-    records = store.documents.records()
+    records, places = store.documents.records(), Places(store.folder)
+    members = _by_container(records)
     absolute = [os.path.abspath(Path(path).expanduser()) for path in paths]  # noqa: PTH100 - as document_id does: no link is followed
-    gone = [path for path in absolute if document_id(path) in records and not os.path.lexists(path)]
-    found = survey([path for path in absolute if path not in gone], max_file_mb, control)
+    gone = [path for path in absolute if document_id(path) in records and not exists(path)]
+    inside = [path for path in absolute if path not in gone and is_member(path) and _is_read(path, records)]
+    # A member that nobody knows yet, or that was left out, is found by reading what holds it.
+    on_disk = [outermost(path) for path in absolute if path not in gone and path not in inside]
+    found = survey(on_disk, max_file_mb, control)
     settled: list[DocumentOutcome] = []
-    jobs: list[NewJob] = []
-    for number, path in enumerate(found.files):
+    jobs = [NewJob("ingest", document_id(path), path, records[document_id(path)].size, True) for path in inside]
+    waiting: defaultdict[str, dict[str, NewJob]] = defaultdict(dict)
+    for job in store.jobs.left_over():
+        if is_member(job.path):
+            waiting[outermost(job.path)][job.path] = job
+    for number, path in enumerate((*found.files, *(web.pages if web else ()))):
         if number % 256 == 0:
             control.checkpoint()
         id_ = document_id(path)
-        size, mtime_ns = _stat(path)
+        if id_ in left_out:
+            settled.append(DocumentOutcome(path, "skipped", id_, kind=kind_of(path) or "", error=REMOVED_BY_HAND))
+            continue
+        size, mtime_ns = _stat(places.file_of(path))
         record = records.get(id_)
-        outcome = None if record is None or force else _settled(record, size, mtime_ns, records)
-        if outcome is not None:
-            settled.append(outcome)
-        else:
+        outcome = None
+        if record is not None and not force and (record.size, record.mtime_ns) == (size, mtime_ns):
+            outcome = settled_outcome(record, records.get)
+        if outcome is None:
             jobs.append(NewJob("ingest", id_, path, size, force))
+            continue
+        settled.append(outcome)
+        for one in members[path]:
+            if one.path in waiting[path]:
+                continue
+            if (of_member := settled_outcome(one, records.get)) is not None:
+                settled.append(of_member)
+            else:
+                jobs.append(NewJob("ingest", one.document_id, one.path, one.size))
+        jobs.extend(waiting[path].values())
+    unwanted = _unwanted(found, records, {*absolute, *store.roots.all()})
     settled.extend(
-        DocumentOutcome(path, "skipped", document_id(path), kind=kind_of(path) or "", error=why)
+        DocumentOutcome(path, "skipped", id_, kind=kind_of(path) or "", error=why)
         for path, why in found.skipped
+        if (id_ := document_id(path)) not in unwanted
     )
-    jobs.extend(NewJob("remove", document_id(path), path) for path in gone)
+    gone.extend(one.path for path in tuple(gone) for one in members[path])
+    jobs.extend(NewJob("remove", document_id(path), path) for path in dict.fromkeys(gone))
     jobs.extend(_vanished(found, records, gone))
-    return Plan(tuple(settled), tuple(jobs))
+    jobs.extend(NewJob("remove", id_, one.path, force=True) for id_, one in unwanted.items())
+    if web:
+        settled.extend(web.outcomes)
+        gone = [path for url in web.gone for path in (url, *(one.path for one in members[url]))]
+        jobs.extend(
+            NewJob("remove", document_id(path), path, force=True) for path in gone if document_id(path) in records
+        )
+    named = {job.document_id for job in jobs}
+    left = tuple(one for one in settled if one.document_id not in named)
+    return Plan(left, tuple(jobs), tuple(web.warnings) if web else ())
 
 
-def _stat(path: str) -> tuple[int, int]:
+def _is_read(path: str, records: dict[str, FileRecord]) -> bool:
+    record = records.get(document_id(path))
+    return record is not None and record.state != "skipped"
+
+
+def _by_container(records: dict[str, FileRecord]) -> defaultdict[str, list[FileRecord]]:
+    """The members that the ledger knows, by the file on disk that holds them."""
+    members: defaultdict[str, list[FileRecord]] = defaultdict(list)
+    for record in records.values():
+        if is_member(record.path):
+            members[outermost(record.path)].append(record)
+    return members
+
+
+def _stat(file: Path) -> tuple[int, int]:
     try:
-        status = Path(path).stat()
+        status = file.stat()
     except OSError:
         return 0, 0  # it went away since the survey: whoever works on it will see
     return status.st_size, status.st_mtime_ns
 
 
-def _settled(record: FileRecord, size: int, mtime_ns: int, records: dict[str, FileRecord]) -> DocumentOutcome | None:
-    """The outcome of a file that need not be read, None when it must be."""
-    if (record.size, record.mtime_ns) != (size, mtime_ns):
-        return None
+def settled_outcome(record: FileRecord, find: Callable[[str], FileRecord | None]) -> DocumentOutcome | None:
+    """The outcome of a file with the bytes that the ledger knows, None when it must be read all the same. `find` looks a document
+    up by its id."""
     if record.state == "indexed":
         return DocumentOutcome(record.path, "unchanged", record.document_id, kind=kind_of(record.path) or "")
+    if record.state == "skipped":
+        return DocumentOutcome(
+            record.path, "skipped", record.document_id, kind=kind_of(record.path) or "", error=record.error
+        )
     if record.state == "duplicate":
-        original = records.get(record.duplicate_of)
-        if original is None or original.state != "indexed" or not Path(original.path).exists():
+        original = find(record.duplicate_of)
+        if original is None or original.state != "indexed" or not exists(original.path):
             return None
         return DocumentOutcome(record.path, "duplicate", record.document_id, kind=kind_of(record.path) or "")
     if record.state == "failed" and record.tries >= FAILED_TRIES and record.tried_by == __version__:
@@ -102,5 +168,45 @@ def _vanished(found: Survey, records: dict[str, FileRecord], gone: Sequence[str]
         if record.path.startswith(below)
         and record.path not in present
         and record.path not in gone
-        and not os.path.lexists(record.path)
+        and not exists(record.path)
     ]
+
+
+def _unwanted(found: Survey, records: dict[str, FileRecord], named: Set[str]) -> dict[str, FileRecord]:
+    """Documents whose file is there and no longer wanted: an ignore file leaves it out by now (unless a person named the file itself
+    or a folder inside what is left out), or the survey does (too large, say)."""
+    files = set(found.files)
+    gone = {
+        document_id(path)
+        for path, why in found.skipped
+        if not why.startswith(("cannot be read", "the folder cannot be read"))  # that may pass
+    }
+    ignored = set(found.ignored)
+    kept = {name for name in named if _covered(name, ignored)}
+    return {
+        id_: record
+        for id_, record in records.items()
+        if (id_ in gone and record.state == "indexed")
+        or (is_member(record.path) and document_id(outermost(record.path)) in gone)
+        or (
+            ignored
+            and (on_disk := outermost(record.path)) not in files
+            and _covered(on_disk, ignored)
+            and not _at_or_below(on_disk, kept)
+        )
+    }
+
+
+def _covered(path: str, entries: Set[str]) -> bool:
+    """Whether the path or a folder above it is among the entries, where folders end with a slash."""
+    if path in entries or path + os.sep in entries:
+        return True
+    while (above := os.path.dirname(path)) != path:  # noqa: PTH120 - a Path for each step is what takes the time
+        if above + os.sep in entries:
+            return True
+        path = above
+    return False
+
+
+def _at_or_below(path: str, names: Set[str]) -> bool:
+    return any(path == name or path.startswith(name.rstrip(os.sep) + os.sep) for name in names)

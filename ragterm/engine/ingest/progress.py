@@ -12,6 +12,7 @@ from collections import Counter, deque
 from collections.abc import Callable
 from itertools import islice
 
+from ragterm.engine.documents.sources import kind_of
 from ragterm.engine.types.ingesting import DocumentOutcome, IngestProgress, IngestStage
 
 INTERVAL_SECONDS = 0.1
@@ -21,7 +22,16 @@ _WINDOW_SECONDS = 30.0
 _SPEED_SECONDS = 5.0
 _HONEST_AFTER_SECONDS = 3.0
 _HONEST_AFTER_CHUNKS = 32
-_FIRST_GUESS = {"markdown": 0.3, "text": 0.3, "code": 0.35, "html": 0.1, "docx": 0.05, "pdf": 0.02}  # tokens per byte
+_FIRST_GUESS = {
+    "markdown": 0.3,
+    "text": 0.3,
+    "code": 0.35,
+    "html": 0.1,
+    "docx": 0.05,
+    "pdf": 0.02,
+    "email": 0.05,
+    "archive": 0.0,
+}  # tokens per byte
 
 
 class Estimate:
@@ -39,6 +49,10 @@ class Estimate:
         self._paused = 0.0
         self._pause_began: float | None = None
         self._shown: tuple[float, float] | None = None
+
+    def expect(self, path: str, size: int) -> None:
+        """A file that is to be read."""
+        self.waiting[kind_of(path) or ""] += size
 
     def chunked(self, kind: str, size: int, tokens: int) -> None:
         bytes_seen, tokens_seen = self._seen.get(kind, (0, 0))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from ragterm.engine.documents.places import Staging
 from ragterm.engine.store import Build, CollectionStore
 from ragterm.engine.types.documents import ParsedDocument
 from ragterm.engine.types.errors import StoreError
@@ -18,8 +19,8 @@ from ragterm.engine.types.settings import ChunkingSettings, IngestSettings
 class Parsers(Protocol):
     """Worker processes that parse."""
 
-    def submit(self, path: Path) -> Future[ParsedDocument]:
-        """The future's `result()` raises ParseError."""
+    def submit(self, path: Path, staging: Staging | None = None) -> Future[ParsedDocument]:
+        """`staging` says where bytes and members lie, for containers and what is in them. The future's `result()` raises ParseError."""
 
     def close(self) -> None:
         """Drop what waits, end the workers."""

@@ -7,21 +7,29 @@ open request, the other waits, showing progress. When the holder ends or dies th
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from ragterm.engine.documents.places import Places
 from ragterm.engine.ingest.pipeline import Conductor
-from ragterm.engine.ingest.planning import plan
+from ragterm.engine.ingest.planning import Plan, plan
 from ragterm.engine.ingest.progress import Reporter
-from ragterm.engine.ingest.rooms import IngestRooms, catch_up
+from ragterm.engine.ingest.rooms import IngestRooms
 from ragterm.engine.store import CollectionStore, IndexerLock, Owner
 from ragterm.engine.store.leases import HEARTBEAT_SECONDS
 from ragterm.engine.types.control import Control
 from ragterm.engine.types.errors import Cancelled, RagtermError
 from ragterm.engine.types.ingesting import DocumentOutcome, IngestProgress, IngestReport
 from ragterm.engine.types.settings import Settings
+from ragterm.engine.types.web import WebOptions, is_url
 
+if TYPE_CHECKING:
+    from ragterm.engine.ingest.web import FetchedPages
+
+ONE_PAGE = WebOptions()
 OnProgress = Callable[[IngestProgress], None]
 _POLL_SECONDS = 0.2
 
@@ -34,8 +42,12 @@ def ingest(
     control: Control | None = None,
     *,
     force: bool = False,
+    remember: bool = True,
+    following: bool = False,
+    web: WebOptions = ONE_PAGE,
 ) -> IngestReport:
-    """Bring the collection in step with these files and folders. `force` reads unchanged files again.
+    """Bring the collection in step with these files, folders and web pages (with `web`, sites). `force` reads unchanged files again;
+    `remember` makes the paths roots of the collection; one that is `following` its folders leaves out what a person removed.
 
     Returns when every file found has its outcome, or, `cancelled`, with what was done until then: the rest stays queued for
     `resume`. Raises NotFoundError for a path that is nowhere, StoreError, ModelError; what was committed stays.
@@ -44,10 +56,16 @@ def ingest(
     reporter = Reporter(rooms.collection, on_progress)
     reporter.show("finding")
     try:
-        found = plan(paths, rooms.store, settings.ingest.max_file_mb, control, force)
+        left_out = rooms.store.roots.left_out() if following else frozenset()
+        urls = [str(path) for path in paths if is_url(str(path))]
+        paths = [path for path in paths if not is_url(str(path))]
+        pages = _fetched(urls, rooms.store, settings, web, control, reporter) if urls else None
+        found = plan(paths, rooms.store, settings.ingest.max_file_mb, control, force, left_out, pages)
     except Cancelled:
         reporter.show("cancelled")
         return IngestReport(rooms.collection, (), 0, reporter.seconds, cancelled=True)
+    if remember and not following:
+        _remember(paths, rooms.store, found)
     reporter.files_total = len(found.settled) + len(found.jobs)
     for outcome in found.settled:
         reporter.finished(outcome)
@@ -55,6 +73,32 @@ def ingest(
     if found.jobs:
         requests = [rooms.store.jobs.open_request(Owner.this_process(), found.jobs)]
     return _work(rooms, settings, requests, reporter, control, found.settled, found.warnings)
+
+
+def _fetched(
+    urls: Sequence[str],
+    store: CollectionStore,
+    settings: Settings,
+    options: WebOptions,
+    control: Control,
+    reporter: Reporter,
+) -> FetchedPages:
+    from ragterm.engine.ingest.web import fetch_pages
+
+    def show(url: str) -> None:
+        reporter.show("finding", f"fetching {url}")
+
+    try:
+        return fetch_pages(urls, Places(store.folder), settings, options, control, show)
+    finally:
+        reporter.message = ""
+
+
+def _remember(paths: Sequence[str | Path], store: CollectionStore, found: Plan) -> None:
+    """These paths are the collection's from now on; what a person had removed and finds here again is taken in."""
+    absolute = [os.path.abspath(Path(path).expanduser()) for path in paths]  # noqa: PTH100 - no link is followed
+    store.roots.add(path for path in absolute if os.path.lexists(path))
+    store.roots.take_in(one.document_id for one in found.jobs)
 
 
 def resume(
@@ -82,26 +126,8 @@ def reingest(
 ) -> IngestReport:
     """Read these documents again, changed or not. Unknown ids are passed over."""
     records = [record for id_ in document_ids if (record := rooms.store.documents.record(id_)) is not None]
-    return ingest([record.path for record in records], rooms, settings, on_progress, control, force=True)
-
-
-def remove_documents(
-    document_ids: Sequence[str], rooms: IngestRooms, settings: Settings, on_progress: OnProgress | None = None
-) -> int:
-    """Remove documents from the collection (never from disk); how many. Duplicates of a removed original take its place."""
-    removed = rooms.store.remove_documents(document_ids)
-    waiting = [one.path for one in rooms.store.documents.widowed() if Path(one.path).exists()]
-    if waiting:
-        ingest(waiting, rooms, settings, on_progress)
-        return removed
-    lock = IndexerLock(rooms.store.folder)
-    if removed and lock.try_acquire():
-        try:
-            catch_up(rooms.store, rooms.dense, rooms.keyword)
-            rooms.flush()
-        finally:
-            lock.release()
-    return removed
+    paths = [record.path for record in records]
+    return ingest(paths, rooms, settings, on_progress, control, force=True, remember=False)
 
 
 def _work(

@@ -125,6 +125,21 @@ class TantivyIndex:
         by_key = {key: float(score) for key, (score, _) in zip(found, hits, strict=True)}
         return [by_key.get(key, 0.0) for key in keys]
 
+    def keys(self, documents: Sequence[str] | None = None) -> list[int]:
+        """Ascending: every chunk that can be found, of these document ids only when given. Raises StoreError when the index is
+        damaged."""
+        import tantivy
+
+        searcher = self._refresh()
+        if searcher is None or searcher.num_docs == 0:
+            return []
+        wanted = tantivy.Query.all_query()
+        if documents is not None:
+            wanted = tantivy.Query.term_set_query(_schema(), "document", list(documents))
+        with self._reading():
+            hits = searcher.search(wanted, limit=searcher.num_docs, count=False).hits
+            return sorted(int(key or 0) for key in searcher.fast_field_values("key", [address for _, address in hits]))
+
     # Writing
 
     def apply(self, changes: IndexChanges) -> None:

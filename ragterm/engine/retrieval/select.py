@@ -1,8 +1,8 @@
 """Which chunks reach the language model: the best ones that fit, without saying the same thing twice.
 
 In final order, each chunk is taken unless it repeats one that was taken: it overlaps a chosen chunk of the same document by
-half or more, or it has the very words of one elsewhere. Chunks that merely resemble each other stay: a policy
-and its older version differ in the one number that matters.
+half or more, or it has the very words of one elsewhere. Two chunks with one parent stand there as that parent, once. Chunks that
+merely resemble each other stay: a policy and its older version differ in the one number that matters.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from ragterm.engine.types.answers import Passage
 
 if TYPE_CHECKING:
     from ragterm.engine.types.documents import Chunk
-    from ragterm.engine.types.tracing import Trace
+    from ragterm.engine.types.tracing import Candidate, Trace
 
 FENCE_TOKENS = 24
 """What a prompt puts around a passage: its marker, its source line, the fence."""
@@ -29,9 +29,11 @@ def select_passages(
     budget_tokens: int,
     max_passages: int,
     count_tokens: Callable[[Sequence[str]], list[int]] | None = None,
+    handed_over: Callable[[Candidate], Chunk] | None = None,
 ) -> tuple[Trace, list[Passage]]:
     """Choose the passages of a prompt and number them from 1 in final order.
 
+    `handed_over` gives what stands in the prompt for a candidate (its parent; None: its own chunk).
     `budget_tokens` bounds their sum; `count_tokens` counts texts in the tokens of the budget (None: the chunk's own count). A
     chunk that no longer fits is passed over for a shorter one further down; the first is taken whatever its length, since
     a prompt without any text answers nothing. Returns the trace with `Candidate.marker` set, and the passages.
@@ -44,7 +46,7 @@ def select_passages(
     for candidate in trace.candidates:
         if len(passages) >= max_passages:
             break
-        chunk = candidate.chunk
+        chunk = handed_over(candidate) if handed_over else candidate.chunk
         plain = " ".join(chunk.text.split()).casefold()
         if not plain or plain in words or any(repeats(chunk, other) for other in kept):
             continue

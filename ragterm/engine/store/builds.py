@@ -6,6 +6,7 @@ import json
 import sqlite3
 from dataclasses import asdict, dataclass, fields, replace
 from hashlib import sha256
+from typing import Any
 
 from ragterm.engine.store.connection import Database
 from ragterm.engine.store.values import now
@@ -80,6 +81,11 @@ def _build(row: tuple[str, str, int, str, int, str, int] | None) -> Build | None
     if row is None:
         return None
     id_, model_id, dimensions, chunking, live, created, number = row
+    return Build(id_, model_id, dimensions, _chunking(json.loads(chunking)), bool(live), created, number)
+
+
+def _chunking(stored: dict[str, Any]) -> ChunkingSettings:
+    """Settings that a later version wrote and this one does not know are left out. A build from before there was a choice of
+    strategy was cut recursively, whatever the document."""
     known = {f.name for f in fields(ChunkingSettings)}
-    parameters = ChunkingSettings(**{k: v for k, v in json.loads(chunking).items() if k in known})
-    return Build(id_, model_id, dimensions, parameters, bool(live), created, number)
+    return ChunkingSettings(**{"strategy": "recursive"} | {k: v for k, v in stored.items() if k in known})

@@ -17,7 +17,11 @@ from ragterm.engine.types.documents import Chunk
 if TYPE_CHECKING:
     from ragterm.engine.types.protocols import FloatArray, KeyArray
 
-_CHUNK = 'c.id, c.document_id, b.id, c.ordinal, c.start, c."end", c.text, c.context, c.page, c.section, c.tokens, c.parent_id, c.key'
+_CHUNK = (
+    'c.id, c.document_id, b.id, c.ordinal, c.start, c."end", c.text, c.context, c.page, c.section, c.tokens, c.parent_id, c.key, '
+    "c.parent_start, c.parent_end"
+)
+_CHUNK_COLUMNS = 15
 _ROWS_AT_ONCE = 256
 
 
@@ -144,13 +148,30 @@ class ChunkTable:
                 (json.dumps(wanted),),
             ).fetchall()
         for row in rows:
-            title, path, content_hash, kind = row[13:]
-            yield StoredChunk(_chunk(row[:13]), title, path_out(path), content_hash, kind)
+            title, path, content_hash, kind = row[_CHUNK_COLUMNS:]
+            yield StoredChunk(_chunk(row[:_CHUNK_COLUMNS]), title, path_out(path), content_hash, kind)
 
 
 def _chunk(row: Sequence[Any]) -> Chunk:
-    id_, document_id, build_id, ordinal, start, end, text, context, page, section, *rest = row
-    return Chunk(id_, document_id, build_id, ordinal, start, end, text, context, page, strings(section), *rest)
+    id_, document_id, build_id, ordinal, start, end, text, context, page, section, tokens, *rest = row
+    parent_id, key, parent_start, parent_end = rest
+    parent = None if parent_start is None else (parent_start, parent_end)
+    return Chunk(
+        id_,
+        document_id,
+        build_id,
+        ordinal,
+        start,
+        end,
+        text,
+        context,
+        page,
+        strings(section),
+        tokens,
+        parent_id,
+        key,
+        parent,
+    )
 
 
 def _dimensions(connection: sqlite3.Connection) -> int:
@@ -178,11 +199,12 @@ def insert_chunks(
         keys = range(first + at, first + at + len(block))
         connection.executemany(
             "INSERT INTO chunks (key, id, document_id, build, generation, ordinal, start, \"end\", text, context, page, section, "
-            "tokens, parent_id, text_hash) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "tokens, parent_id, text_hash, parent_start, parent_end) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [
                 (
                     key, c.id, c.document_id, build, generation, c.ordinal, c.start, c.end, c.text, c.context, c.page,
                     json_list(c.section), c.tokens, c.parent_id, hashes[c.embedding_text],
+                    *(c.parent or (None, None)),
                 )
                 for key, c in zip(keys, block, strict=True)
             ],

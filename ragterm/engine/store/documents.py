@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ragterm.engine.store.connection import Database
+from ragterm.engine.store.near import near_warning
 from ragterm.engine.store.values import (
     json_list,
     now,
@@ -23,6 +24,7 @@ from ragterm.engine.store.values import (
 )
 from ragterm.engine.types.documents import Chunk, Document, DocumentRow, DocumentState
 from ragterm.engine.types.errors import NotFoundError
+from ragterm.engine.types.members import SEPARATOR, is_member
 
 if TYPE_CHECKING:
     from ragterm.engine.types.protocols import FloatArray
@@ -57,7 +59,8 @@ class PackedVersion:
 
 @dataclass(frozen=True, slots=True)
 class NewDocument:
-    """All that one transaction needs to make a document searchable. `vectors` is float32 (chunks, dimensions)."""
+    """All that one transaction needs to make a document searchable. `vectors` is float32 (chunks, dimensions); `shingles` and
+    `minima` are the text's MinHash signature, 0 and b"" for a text without one."""
 
     document: Document
     chunks: Sequence[Chunk]
@@ -67,6 +70,8 @@ class NewDocument:
     mtime_ns: int
     seconds: float = 0.0
     hashes: Mapping[str, int] = field(default_factory=dict)
+    shingles: int = 0
+    minima: bytes = b""
 
 
 def pack_version(document: Document) -> PackedVersion:
@@ -79,6 +84,10 @@ def text_hashes(chunks: Iterable[Chunk]) -> dict[str, int]:
 
 
 _ROW = "id, path, title, kind, pages, chunks, state, warnings, size, ingested_at, stage, error, hint, duplicate_of, seconds, parser"
+_LISTED = (
+    f"SELECT {', '.join('d.' + name for name in _ROW.split(', '))}, o.path, n.share FROM documents d "
+    "LEFT JOIN near n ON n.document_id = d.id LEFT JOIN documents o ON o.id = n.other"
+)
 _RECORD = "id, path, state, content_hash, size, mtime_ns, duplicate_of, stage, error, hint, tries, tried_by"
 _VERSION = (
     "document_id, v.path, v.title, v.kind, v.content_hash, v.text, v.blocks, v.pages, v.parser, v.metadata, v.warnings"
@@ -92,11 +101,11 @@ class DocumentTable:
     def rows(self) -> list[DocumentRow]:
         """Every document the collection knows, by path."""
         with self._database.reading() as connection:
-            return [_row(row) for row in connection.execute(f"SELECT {_ROW} FROM documents ORDER BY path")]
+            return [_row(row) for row in connection.execute(f"{_LISTED} ORDER BY d.path")]
 
     def row(self, document_id: str) -> DocumentRow | None:
         with self._database.reading() as connection:
-            row = connection.execute(f"SELECT {_ROW} FROM documents WHERE id = ?", (document_id,)).fetchone()
+            row = connection.execute(f"{_LISTED} WHERE d.id = ?", (document_id,)).fetchone()
         return _row(row) if row else None
 
     def document(self, document_id: str) -> Document:
@@ -138,6 +147,12 @@ class DocumentTable:
         with self._database.reading() as connection:
             return {row[0]: _record(row) for row in connection.execute(f"SELECT {_RECORD} FROM documents")}
 
+    def member_paths(self) -> list[str]:
+        """The paths of the documents that lie in containers."""
+        with self._database.reading() as connection:
+            rows = connection.execute("SELECT path FROM documents WHERE instr(path, ?)", (SEPARATOR,)).fetchall()
+        return [path for (value,) in rows if is_member(path := path_out(value))]
+
     def indexed_with_hash(self, content_hash: str) -> FileRecord | None:
         """The indexed document of this content."""
         with self._database.reading() as connection:
@@ -165,8 +180,11 @@ class DocumentTable:
 
 
 def _row(row: Sequence[Any]) -> DocumentRow:
-    id_, path, title, kind, pages, chunks, state, warnings, *rest = row
-    return DocumentRow(id_, path_out(path), title, kind, pages, chunks, state, strings(warnings), *rest)
+    id_, path, title, kind, pages, chunks, state, warnings, *rest, near, share = row
+    said = strings(warnings)
+    if near is not None:
+        said = (*said, near_warning(path_out(path), near, share))
+    return DocumentRow(id_, path_out(path), title, kind, pages, chunks, state, said, *rest)
 
 
 def _record(row: Sequence[Any]) -> FileRecord:

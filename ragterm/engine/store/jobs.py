@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from ragterm.engine.store.connection import Database
+from ragterm.engine.store.documents import FileRecord
 from ragterm.engine.store.leases import Owner
 from ragterm.engine.store.serialise import outcome_from_json, to_json
 from ragterm.engine.store.values import now, path_in, path_out
@@ -100,6 +101,45 @@ class JobQueue:
                 [(request, j.operation, j.document_id, path_in(j.path), j.size, j.force) for j in jobs],
             )
 
+    def add_done(self, request: int, settled: Iterable[tuple[FileRecord, DocumentOutcome]]) -> None:
+        """Files of a request that need no work, with what became of them."""
+        with self._database.atomic() as connection:
+            connection.executemany(
+                "INSERT INTO jobs (request, operation, document_id, path, size, force, tries, state, outcome) "
+                "VALUES (?, 'ingest', ?, ?, ?, 0, 0, 'done', ?) ON CONFLICT (request, document_id) "
+                "DO UPDATE SET operation = excluded.operation, state = 'done', outcome = excluded.outcome",
+                [(request, r.document_id, path_in(r.path), r.size, to_json(outcome)) for r, outcome in settled],
+            )
+
+    def overrule(self, request: int, jobs: Iterable[NewJob]) -> None:
+        """What other requests still had in mind for these documents, and is the opposite, is out of date."""
+        with self._database.atomic() as connection:
+            connection.executemany(
+                "DELETE FROM jobs WHERE document_id = ? AND request != ? AND operation != ? AND state = 'waiting'",
+                [(j.document_id, request, j.operation) for j in jobs],
+            )
+
+    def forget(self, paths: Iterable[str]) -> None:
+        """Drop the waiting ingest jobs of these files, whichever open request they are of."""
+        with self._database.atomic() as connection:
+            connection.executemany(
+                "DELETE FROM jobs WHERE path = ? AND operation = 'ingest' AND state = 'waiting' "
+                "AND request IN (SELECT id FROM requests WHERE state = 'open')",
+                [(path_in(path),) for path in paths],
+            )
+
+    def left_over(self) -> list[NewJob]:
+        """Ingest jobs that wait for someone to resume them: of stopped requests and of dead owners."""
+        with self._database.reading() as connection:
+            requests = {*self._requests(connection, "stopped"), *self._dead(connection)}
+            marks = ", ".join("?" * len(requests))
+            rows = connection.execute(
+                "SELECT operation, document_id, path, size, force FROM jobs WHERE state != 'done' AND operation = 'ingest' "
+                f"AND request IN ({marks})",
+                tuple(requests),
+            ).fetchall()
+        return [NewJob(operation, id_, path_out(path), size, bool(force)) for operation, id_, path, size, force in rows]
+
     def adopt(self, owner: Owner) -> list[int]:
         """Open every stopped request, and those of dead owners, in this owner's name; their ids."""
         with self._database.atomic() as connection:
@@ -127,7 +167,9 @@ class JobQueue:
             rows = connection.execute(
                 f"UPDATE jobs SET state = 'working', tries = tries + 1 WHERE id IN (SELECT j.id FROM jobs j "
                 f"JOIN requests r ON r.id = j.request WHERE j.state = 'waiting' AND r.state = 'open' AND {which} "
-                f"ORDER BY j.tries, j.request NOT IN ({mine}), j.operation, j.id LIMIT ?) RETURNING {_JOB}",
+                # Members of containers first: their bytes take up room on the disk until then.
+                f"ORDER BY j.tries, j.request NOT IN ({mine}), j.operation, instr(j.path, '!/') = 0, j.id LIMIT ?) "
+                f"RETURNING {_JOB}",
                 (limit,),
             ).fetchall()
         return sorted((_job(row) for row in rows), key=lambda job: (job.operation, job.id))

@@ -134,7 +134,40 @@ _FIRST = (
     "CREATE TABLE indexer (one INTEGER PRIMARY KEY CHECK (one = 1), pid INTEGER, process_start TEXT, heartbeat REAL)",
 )
 
-MIGRATIONS: tuple[tuple[str, tuple[str, ...]], ...] = (("the first schema", _FIRST),)
+_IN_STEP = (
+    # The files and folders a collection follows, and the documents of theirs that a person took out.
+    "CREATE TABLE roots (path PRIMARY KEY NOT NULL, added TEXT NOT NULL) WITHOUT ROWID",
+    "CREATE TABLE left_out (document_id TEXT PRIMARY KEY) WITHOUT ROWID",
+    # Removed documents until the next start (`aside.py`).
+    """CREATE TABLE aside (
+        document_id TEXT PRIMARY KEY,
+        removal INTEGER NOT NULL,
+        path NOT NULL,
+        title TEXT NOT NULL,
+        chunks INTEGER NOT NULL,
+        removed_at TEXT NOT NULL,
+        pid INTEGER NOT NULL,
+        process_start TEXT NOT NULL,
+        moment REAL NOT NULL,
+        packed BLOB NOT NULL)""",
+    # Which documents are nearly the same (`near.py`).
+    "CREATE TABLE signatures (document_id TEXT PRIMARY KEY, shingles INTEGER NOT NULL, minima BLOB NOT NULL) WITHOUT ROWID",
+    "CREATE TABLE bands (band INTEGER NOT NULL, document_id TEXT NOT NULL, PRIMARY KEY (band, document_id)) WITHOUT ROWID",
+    "CREATE TABLE near (document_id TEXT PRIMARY KEY, other TEXT NOT NULL, share REAL NOT NULL) WITHOUT ROWID",
+    "CREATE INDEX near_by_other ON near (other)",
+)
+
+# Offsets into the document's canonical text, NULL for a chunk that is handed on as it is.
+_PARENTS = (
+    "ALTER TABLE chunks ADD COLUMN parent_start INTEGER",
+    "ALTER TABLE chunks ADD COLUMN parent_end INTEGER",
+)
+
+MIGRATIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("the first schema", _FIRST),
+    ("roots, removals that can be undone, near-duplicates", _IN_STEP),
+    ("parents of chunks", _PARENTS),
+)
 
 
 def migrate(database: Database) -> None:

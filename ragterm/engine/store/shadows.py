@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ragterm.engine.types.protocols import FloatArray
 
 _LACKING = (
-    "SELECT d.id FROM documents d WHERE d.state = 'indexed' AND NOT EXISTS "
+    "SELECT d.id FROM documents d WHERE d.state = 'indexed' AND d.kind != 'archive' AND NOT EXISTS "
     "(SELECT 1 FROM chunks c WHERE c.document_id = d.id AND c.build = ?)"
 )
 _PREVIOUS = "previous_build"

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 
+from ragterm.engine.store.aside import AsideTable, next_removal, set_aside
 from ragterm.engine.store.builds import Build, BuildTable, live_number
 from ragterm.engine.store.changes import ChangeLog, current_generation, log_removed, next_generation
 from ragterm.engine.store.chunks import ChunkTable, insert_chunks
@@ -28,6 +29,9 @@ from ragterm.engine.store.documents import (
     widow_duplicates,
 )
 from ragterm.engine.store.jobs import JobQueue
+from ragterm.engine.store.leases import Owner
+from ragterm.engine.store.near import forget_signature, near_warning, record_signature
+from ragterm.engine.store.roots import RootTable
 from ragterm.engine.store.schema import migrate
 from ragterm.engine.store.settings import SettingsTable
 from ragterm.engine.store.shadows import ShadowBuilds
@@ -64,6 +68,8 @@ class CollectionStore:
         self.traces = TraceTable(self._database)
         self.jobs = JobQueue(self._database)
         self.settings = SettingsTable(self._database)
+        self.roots = RootTable(self._database)
+        self.aside = AsideTable(self._database)
         try:
             migrate(self._database)
             with self._database.reading() as connection:
@@ -100,9 +106,9 @@ class CollectionStore:
         with self._database.atomic():
             yield
 
-    def put_document(self, new: NewDocument, build: Build) -> None:
+    def put_document(self, new: NewDocument, build: Build) -> str:
         """Make a document searchable, in place of its former version if there is one. Its duplicates by the former content are
-        widowed (see `DocumentTable.widowed`)."""
+        widowed (see `DocumentTable.widowed`). Says which document it is nearly the same as, "" when there is none."""
         id_, hashes = new.document.id, dict(new.hashes) or text_hashes(new.chunks)
         with self._database.atomic() as connection:
             generation = next_generation(connection)
@@ -120,6 +126,13 @@ class CollectionStore:
             )
             widow_duplicates(connection, id_, still=new.document.content_hash)
             collect_versions(connection, [id_])
+            connection.execute("DELETE FROM aside WHERE document_id = ?", (id_,))
+            forget_signature(connection, id_)
+            near = record_signature(connection, id_, new.shingles, new.minima) if new.minima else None
+            if near is None:
+                return ""
+            (path,) = connection.execute("SELECT path FROM documents WHERE id = ?", (near.other,)).fetchone()
+        return near_warning(new.document.path, path, near.share)
 
     def put_unindexed(
         self, record: FileRecord, *, title: str = "", kind: str = "", seconds: float = 0.0, warnings: Sequence[str] = ()
@@ -134,12 +147,16 @@ class CollectionStore:
             widow_duplicates(connection, record.document_id)
             collect_versions(connection, [record.document_id])
 
-    def remove_documents(self, ids: Sequence[str]) -> int:
+    def remove_documents(self, ids: Sequence[str], aside: Owner | None = None) -> int:
         """Remove documents from the ledger with their chunks; how many were there. Their duplicates are widowed. Versions that
-        a trace refers to stay readable."""
+        a trace refers to stay readable. With `aside` they are kept aside for as long as this process runs, and then until the
+        next start."""
         removed = 0
         with self._database.atomic() as connection:
+            removal = next_removal(connection)
             for id_ in ids:
+                if aside is not None:
+                    set_aside(connection, id_, removal, aside)
                 self._drop_chunks(connection, id_)
                 widow_duplicates(connection, id_)
                 removed += connection.execute("DELETE FROM documents WHERE id = ?", (id_,)).rowcount
@@ -148,6 +165,7 @@ class CollectionStore:
 
     @staticmethod
     def _drop_chunks(connection: sqlite3.Connection, document_id: str) -> None:
+        forget_signature(connection, document_id)
         there = connection.execute("SELECT 1 FROM chunks WHERE document_id = ? LIMIT 1", (document_id,)).fetchone()
         if there is not None:
             log_removed(connection, next_generation(connection), document_id)

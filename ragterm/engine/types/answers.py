@@ -15,7 +15,8 @@ Verdict = Literal["verbatim", "supported", "weak", "unsupported"]
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """A chunk as it stands in a prompt, under its citation number `marker` (1-based)."""
+    """A chunk as it stands in a prompt, under its citation number `marker` (1-based). Where the chunk that was found has a parent,
+    text and span are the parent's."""
 
     marker: int
     chunk: Chunk

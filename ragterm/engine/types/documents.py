@@ -34,8 +34,19 @@ class Block:
 
 
 @dataclass(frozen=True, slots=True)
+class Member:
+    """A file inside another one. `name` is its path in there, made harmless; `skipped` says why it is not read, and is "" for one
+    whose bytes were unpacked."""
+
+    name: str
+    size: int
+    skipped: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class ParsedDocument:
-    """What a parser yields for one source: canonical text plus structure. Crosses process borders."""
+    """What a parser yields for one source: canonical text plus structure. Crosses process borders. `members` are the documents
+    that it holds, for an e-mail or an archive."""
 
     text: str
     blocks: tuple[Block, ...]
@@ -45,6 +56,7 @@ class ParsedDocument:
     pages: int | None = None
     metadata: dict[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    members: tuple[Member, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +110,9 @@ class Chunk:
     `key` is the store's integer key, shared by the dense and the keyword index (0 before it is stored). `context` (title,
     headings, a table's repeated header; at most 64 tokens) goes before the text for the model and the keyword index and is
     no part of the span. `tokens` counts the word pieces of `embedding_text`, the model's special tokens included.
+
+    A chunk of a hierarchical chunking is matched in its parent's stead: `parent` is the span `[start, end)` of the document's text
+    that a language model is handed for it, `parent_id` names that span, equal for all its children. Both are None elsewhere.
     """
 
     id: str
@@ -113,6 +128,7 @@ class Chunk:
     tokens: int = 0
     parent_id: str | None = None
     key: int = 0
+    parent: tuple[int, int] | None = None
 
     @property
     def embedding_text(self) -> str:

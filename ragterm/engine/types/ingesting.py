@@ -16,7 +16,8 @@ IngestStage = Literal[
 @dataclass(frozen=True, slots=True)
 class Survey:
     """What a folder holds, before anything is read: `files` (absolute paths, sorted) that can be parsed, `kinds` counts them by
-    kind, `unsupported` counts the others by file name ending ("" for none), `skipped` is (path, reason)."""
+    kind, `unsupported` counts the others by file name ending ("" for none), `skipped` is (path, reason). `ignored` are the paths that
+    an ignore file leaves out, folders with a slash at the end; what lies in those was not looked at."""
 
     roots: tuple[str, ...]
     files: tuple[str, ...]
@@ -24,6 +25,7 @@ class Survey:
     unsupported: Mapping[str, int] = field(default_factory=dict)
     skipped: tuple[tuple[str, str], ...] = ()
     bytes: int = 0
+    ignored: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,36 @@ class IngestProgress:
     message: str = ""
     finished: tuple[DocumentOutcome, ...] = ()
     working: tuple[tuple[str, IngestStage], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """What a removal took out, and what is left of it when store, vector index and keyword index are asked afterwards: the proof is
+    three noughts. `waiting`: another process writes the indexes now and takes the rest out in a moment. `in_their_place` are copies
+    (paths) that were duplicates of what was removed."""
+
+    documents: tuple[str, ...] = ()
+    chunks: int = 0
+    chunks_left: int = 0
+    vectors_left: int = 0
+    keyword_hits_left: int = 0
+    waiting: bool = False
+    can_be_undone: bool = False
+    in_their_place: tuple[str, ...] = ()
+
+    @property
+    def proven(self) -> bool:
+        return self.chunks_left == self.vectors_left == self.keyword_hits_left == 0
+
+    @property
+    def proof(self) -> str:
+        """`0 chunks, 0 vectors and 0 keyword hits are left`"""
+        if self.waiting:
+            return "another ragterm is writing the indexes and takes them out there in a moment"
+        left = (
+            f"{self.chunks_left} chunks, {self.vectors_left} vectors and {self.keyword_hits_left} keyword hits are left"
+        )
+        return left if self.proven else f"{left}: run `ragterm doctor`"
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,3 +7,7 @@ from typing import Literal
 
 SearchMode = Literal["hybrid", "dense", "keyword"]
 Fusion = Literal["convex", "rrf"]
+StrategyName = Literal[
+    "auto", "recursive", "fixed", "sentences", "semantic", "hierarchical", "markdown", "code", "table", "qa", "legal"
+]
+"""How documents are cut into chunks; "auto" chooses by kind and content."""

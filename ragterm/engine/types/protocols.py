@@ -108,6 +108,9 @@ class DenseIndex(Protocol):
     def scores(self, vector: FloatArray, keys: KeyArray) -> FloatArray:
         """The exact cosine of each key, in order. Unknown keys score -1."""
 
+    def keys(self) -> KeyArray:
+        """int64, ascending: every chunk that can be found."""
+
 
 class KeywordIndex(Protocol):
     """BM25 over context and text."""
@@ -122,6 +125,9 @@ class KeywordIndex(Protocol):
 
     def scores(self, query: str, keys: Sequence[int]) -> list[float]:
         """The exact BM25 of each key, in order; 0.0 where no term matches."""
+
+    def keys(self, documents: Sequence[str] | None = None) -> list[int]:
+        """Ascending: every chunk that can be found, of these document ids only when given."""
 
     def terms(self, query: str) -> list[str]:
         """The query's terms as they are matched (lower case, stemmed, stop words gone)."""

@@ -11,16 +11,22 @@ from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from ragterm.engine.types.errors import ConfigError
-from ragterm.engine.types.modes import Fusion, SearchMode
+from ragterm.engine.types.modes import Fusion, SearchMode, StrategyName
 
 
 @dataclass(frozen=True, slots=True)
 class ChunkingSettings:
-    """Sizes in the embedding model's own tokens. `max_tokens` bounds text plus context plus special tokens (0: the model's window)."""
+    """Sizes in the embedding model's own tokens. `max_tokens` bounds text plus context plus special tokens (0: the model's window).
+
+    `patterns` maps globs on a document's path, as in .gitignore, to strategies: {"*.py" = "code", "contracts/**" = "legal"}. The
+    longest that matches wins over `strategy`.
+    """
 
     max_tokens: int = 0
     overlap: float = 0.1
     context_tokens: int = 64
+    strategy: StrategyName = "auto"
+    patterns: Mapping[str, StrategyName] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +77,11 @@ class IngestSettings:
 
 @dataclass(frozen=True, slots=True)
 class PrivacySettings:
-    """`offline` refuses every socket but loopback. Traces and chats older than `retention_days` are deleted at the next start."""
+    """`offline` refuses every socket but loopback; `private_addresses` lets pages be fetched from this machine and its network. Traces
+    and chats older than `retention_days` are deleted at the next start."""
 
     offline: bool = False
+    private_addresses: bool = False
     save_traces: bool = True
     retention_days: int = 90
 
@@ -180,15 +188,18 @@ def _value(hint: Any, value: Any, name: str, where: str) -> Any:
     origin = get_origin(hint)
     if origin is Literal:
         if value not in get_args(hint):
-            options = ", ".join(map(str, get_args(hint)))
-            raise ConfigError(f"{name} cannot be {value!r}", where, f"choose one of: {options}")
+            near = difflib.get_close_matches(str(value), get_args(hint), n=1, cutoff=0.5)
+            options = ("did you mean {}? " if near else "").format(
+                *near
+            ) + f"choose one of: {', '.join(get_args(hint))}"
+            raise ConfigError(f"{name} cannot be {value!r}", where, options)
         return value
     if origin in (Union, UnionType):
         hint = next(a for a in get_args(hint) if a is not type(None))
     if origin is not None and issubclass(origin, Mapping):
         if not isinstance(value, Mapping) or not all(isinstance(v, str) for v in value.values()):
             raise ConfigError(f"{name} maps names to text", where, f'write [{name}] and lines such as name = "value"')
-        return dict(value)
+        return {key: _value(get_args(hint)[1], one, f'{name}."{key}"', where) for key, one in value.items()}
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)
     if not isinstance(value, hint) or (isinstance(value, bool) and hint is not bool):

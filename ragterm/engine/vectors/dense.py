@@ -172,6 +172,12 @@ class CollectionDenseIndex:
         scores[at >= 0] = flat.exact_scores(rows, at[at >= 0], query)
         return scores
 
+    def keys(self) -> KeyArray:
+        """int64, ascending: every vector that can be found."""
+        rows = self._state.rows
+        found: KeyArray = np.sort(rows.keys[rows.alive])
+        return found
+
     def _query(self, vector: FloatArray) -> FloatArray:
         return flat.unit(flat.checked_vectors(vector, self.dimensions, "query")[0])
 

@@ -8,10 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from textual.content import Content
+
 from ragterm.engine.types.errors import RagtermError
 from ragterm.resources import shipped
 from ragterm.ui import messages
 from ragterm.ui.safe_text import line
+from ragterm.ui.wording import counted
 
 if TYPE_CHECKING:
     from ragterm.engine.types.documents import DocumentRow
@@ -26,11 +29,15 @@ else:
 class DocumentCommands(_Base):
     _rows: tuple[DocumentRow, ...]
     _collections: tuple[str, ...]
+    said = ""
+    """What was done last, on the lower edge of the list."""
 
     if TYPE_CHECKING:
 
         @property
         def table(self) -> RowTable: ...
+
+        def _show_rows(self) -> None: ...
 
     def action_load_samples(self) -> None:
         self._start(lambda: self.bridge.ingest([str(shipped("sample_docs"))]))
@@ -64,10 +71,56 @@ class DocumentCommands(_Base):
             answered,
         )
 
+    def show_said(self) -> None:
+        failed = sum(row.state == "failed" for row in self._rows)
+        count = (f"{failed} failed", "$error") if failed else ""
+        between = " · " if failed and self.said else ""
+        self.query_one("#list").border_subtitle = Content.assemble(count, between, (self.said, "$text-muted"))
+
+    def action_restore(self) -> None:
+        self.fetch(self.bridge.restore_removed(), group="remove")
+
+    # By name, not by `@on`: Textual collects decorated handlers from widgets only, and this is none.
+
+    def on_documents_removed(self, message: messages.DocumentsRemoved) -> None:
+        removal = message.removal
+        undo = " · u undoes it" if removal.can_be_undone else ""
+        self.said = f"{counted(len(removal.documents), 'document')} removed: {removal.proof}{undo}"
+        self.show_said()
+
+    def on_documents_restored(self, message: messages.DocumentsRestored) -> None:
+        self.said = (
+            f"{counted(message.count, 'document')} put back" if message.count else "nothing was removed since the start"
+        )
+        self.show_said()
+
+    def action_follow(self) -> None:
+        self.bridge.follow_folders(self.bridge.followed != self.bridge.collection)
+
+    def on_following_changed(self, message: messages.FollowingChanged) -> None:
+        if message.on:
+            where = counted(len(message.roots), "folder")
+            self.said = f"{where} followed: what changes there is read at once · w ends it"
+        else:
+            self.said = "the folders are no longer followed"
+        self._show_rows()
+
+    def on_following_noticed(self, message: messages.FollowingNoticed) -> None:
+        self.said = line(message.line)
+        self.show_said()
+
     def action_reingest(self) -> None:
         ids = [row.id for row in self.table.chosen]
         if ids:
             self._start(lambda: self.bridge.reingest(ids))
+
+    def action_compare(self) -> None:
+        """Chunking strategies side by side on the marked documents, or the one under the cursor."""
+        ids = [row.id for row in self.table.chosen if row.state == "indexed"]
+        if ids:
+            from ragterm.ui.screens.comparison import ComparisonScreen
+
+            self.app.push_screen(ComparisonScreen(self.bridge, ids))
 
     def _start(self, ingest: Callable[[], None]) -> None:
         """Start an ingest; a refusal (another one is running) is shown."""

@@ -4,7 +4,7 @@ the ledger of the ingest. An empty collection teaches how to fill it.
 
 from __future__ import annotations
 
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import events, on
@@ -26,7 +26,7 @@ from ragterm.ui.safe_text import line
 from ragterm.ui.widgets.document_card import card
 from ragterm.ui.widgets.ledger_table import NUMBERS, took
 from ragterm.ui.widgets.row_table import Cells, Column, RowTable
-from ragterm.ui.wording import counted
+from ragterm.ui.wording import counted, title_of
 
 if TYPE_CHECKING:
     from ragterm.engine.types.documents import Document, DocumentRow
@@ -53,7 +53,7 @@ STATES = {
 def cells_of(row: DocumentRow) -> Cells:
     return {
         "state": STATES.get(row.state, (row.state, "")),
-        "title": (row.title or PurePath(row.path).name, ""),
+        "title": (title_of(row), ""),
         "kind": (row.kind, "muted"),
         "pages": (str(row.pages) if row.pages else "", "muted"),
         "chunks": (f"{row.chunks:,}" if row.chunks else "", ""),
@@ -206,7 +206,7 @@ class DocumentsPane(DocumentCommands, LedgerCommands, Pane):
 
     @on(messages.CollectionChanged)
     def _collection_changed(self) -> None:
-        self._rows = ()
+        self._rows, self.said = (), ""
         self.table.clear_marks()
         self._show_rows()
 
@@ -218,11 +218,10 @@ class DocumentsPane(DocumentCommands, LedgerCommands, Pane):
             rows.reverse()
         self.table.show(rows)
         self.refresh_bindings()  # what can be done depends on whether there is a row
-        total, failed = len(self._rows), sum(row.state == "failed" for row in self._rows)
-        box = self.query_one("#list")
-        shown = f"{len(rows):,} of {total:,}" if self._words else f"{total:,}"
-        box.border_title = Content(f"Documents of {line(self.bridge.collection)}: {shown}")
-        box.border_subtitle = Content.styled(f"{failed} failed", "$error") if failed else Content("")
+        shown = f"{len(rows):,} of {len(self._rows):,}" if self._words else f"{len(self._rows):,}"
+        live = " · following its folders" if self.bridge.followed == self.bridge.collection else ""
+        self.query_one("#list").border_title = Content(f"Documents of {line(self.bridge.collection)}: {shown}{live}")
+        self.show_said()
 
     @on(Input.Changed, "#filter")
     def _filter_changed(self, event: Input.Changed) -> None:
@@ -294,7 +293,7 @@ class DocumentsPane(DocumentCommands, LedgerCommands, Pane):
             return allowed
         if action in ("pause", "cancel"):
             return self.bridge.ingesting
-        if action in ("remove", "reingest", "mark", "limit", "open", "filter", "sort"):
+        if action in ("follow", "remove", "reingest", "mark", "limit", "open", "filter", "sort", "compare"):
             return bool(self._rows)
         return True
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from textual.content import Content
 
+from ragterm.engine.types.members import document_name
 from ragterm.ui.safe_text import line
 from ragterm.ui.widgets.line_view import spot, styled
 
@@ -52,8 +52,9 @@ def place(title: str, page: int | None, section: Sequence[str], page_label: str 
 
 
 def file_name(path: str, title: str) -> str:
-    """What a person calls the document: its file name, or its title where the path has none."""
-    return PurePath(path).name or title
+    """What a person calls the document: its file name ("report.pdf in mail.eml" for a member), or its title where the path has
+    none."""
+    return document_name(path) or title
 
 
 def citation_place(citation: Citation) -> str:

@@ -5,7 +5,6 @@ What one can do to a row (read it again, open it) the pane does: it knows the do
 
 from __future__ import annotations
 
-from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import events, on
@@ -15,6 +14,7 @@ from textual.content import Content
 from textual.message import Message
 from textual.widgets import Input, Static
 
+from ragterm.engine.types.members import document_name
 from ragterm.ui.actions import bindings
 from ragterm.ui.safe_text import line
 from ragterm.ui.widgets.ledger_table import LedgerTable, Working
@@ -222,7 +222,7 @@ def progress_head(progress: IngestProgress, width: int, failed: int = 0, *, paus
         details.append(f"{duration(progress.seconds)} so far")
     stage = "paused" if paused else STAGES.get(progress.stage, progress.stage)
     tone = "$warning" if stage == "paused" else "$accent"
-    doing = line(progress.message) if progress.message else line(PurePath(progress.path).name)
+    doing = line(progress.message) if progress.message else line(document_name(progress.path))
     while len(details) > 1 and len(stage) + len(" · ".join(details)) > width - 16:
         details.pop(0)  # the remaining time matters most
     said = " · ".join(details)

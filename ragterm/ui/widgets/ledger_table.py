@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
+from ragterm.engine.types.members import document_name
 from ragterm.ui.widgets.row_table import Cells, Column, RowTable
 from ragterm.ui.wording import natural
 
@@ -64,7 +64,7 @@ class Working:
 
 
 def file_name(path: str) -> str:
-    return PurePath(path).name or path
+    return document_name(path) or path
 
 
 def why(one: DocumentOutcome) -> str:
