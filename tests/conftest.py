@@ -33,5 +33,13 @@ def _nothing_is_compiled_here(monkeypatch: pytest.MonkeyPatch) -> None:
     compiled code run in processes of their own; here the plain ones are as warm as they get."""
     from ragterm.engine.vectors import execution, warm
 
-    monkeypatch.setattr(warm, "warm", lambda: monkeypatch.setattr(execution, "_warm", True))
+    def note(family: str = "graph") -> None:
+        monkeypatch.setattr(execution, "_warm", execution._warm | {family})
+
+    monkeypatch.setattr(warm, "warm", note)
     monkeypatch.setattr(execution, "_warm", execution._warm)
+
+
+def pytest_make_parametrize_id(config: pytest.Config, val: object, argname: str) -> str | None:
+    """A file's bytes are no name: archives carry the time, and workers that run tests in parallel must agree on what there is."""
+    return argname if isinstance(val, bytes) else None

@@ -55,7 +55,7 @@ class Contender(NamedTuple):
 
 def ours(kind: str, base: np.ndarray, folder: Path) -> Contender:
     parameters, rescored = KINDS[kind]
-    path = folder / f"ragterm-{kind.removesuffix(',RFlat')}.pickle"
+    path = folder / f"ragterm-2-{kind.removesuffix(',RFlat')}.pickle"
     index = IvfIndex(base.shape[1], "cosine", LISTS, parameters)
     if path.exists():
         index._state = pickle.loads(path.read_bytes())

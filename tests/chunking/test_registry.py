@@ -34,6 +34,11 @@ MANUAL = "\n\n".join(
     f"{n}. Step {n}\n{n}.1 You shall hold the lever and pull it until the lamp is green.\n{n}.2 Release the lever." for n in range(1, 9)
 )  # fmt: skip
 
+MARKED_FAQ = "\n\n".join(
+    f"Q: How often is filter {n} changed?\nA: Filter {n} is changed every {n} months, or when the lamp beside it turns red."
+    for n in range(2, 9)
+)
+
 
 @pytest.mark.parametrize(
     ("text", "name", "strategy"),
@@ -42,7 +47,8 @@ MANUAL = "\n\n".join(
         (CSV, "pumps.csv", "table"),
         (CONTRACT, "supply.txt", "legal"),
         (CONTRACT, "supply.md", "legal"),
-        (FAQ, "faq.md", "qa"),
+        (FAQ, "faq.md", "recursive"),
+        (MARKED_FAQ, "faq.txt", "qa"),
         (ESSAY, "essay.md", "recursive"),
         (MANUAL, "manual.txt", "recursive"),
         ("# Pumps\n\nA pump moves water.", "pumps.md", "recursive"),
@@ -78,7 +84,7 @@ def test_patterns_are_globs_on_the_path(pattern: str, path: str, matches: bool) 
 
 
 def test_the_longest_pattern_wins_and_may_say_auto() -> None:
-    doc = parsed(FAQ, "faq.md")
+    doc = parsed(MARKED_FAQ, "faq.md")
     for patterns in ({"*.md": "fixed", "docs/*.md": "auto"}, {"docs/*.md": "auto", "*.md": "fixed"}):
         assert strategy_for(doc, ChunkingSettings(strategy="legal", patterns=patterns)) == "qa"  # type: ignore[arg-type]
 

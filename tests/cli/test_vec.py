@@ -14,6 +14,7 @@ from support.cheap_embedder import CheapEmbedder, vector_of
 from support.vec import exact_order, unit_rows, write_lines
 
 from ragterm.cli.vec import fill, find
+from ragterm.engine.vectors import execution, inverted_search, searching, warm
 
 
 def made(ragterm, db, rows, *shape, metadata=None):
@@ -29,12 +30,74 @@ def test_init_writes_what_it_was_told(vec, tmp_path):
     db = tmp_path / "db"
     shape = ("--metric", "euclidean", "--profile", "compact", "--m", 8, "--ef-construction", 50, "--seed", 3)
     ended = vec("init", "--db", db, "--dimensions", 12, *shape, "--json")
-    expected = {"dimensions": 12, "metric": "euclidean", "profile": "compact", "m": 8, "ef_construction": 50, "seed": 3}
+    expected = {
+        "dimensions": 12,
+        "metric": "euclidean",
+        "index": "hnsw",
+        "profile": "compact",
+        "m": 8,
+        "ef_construction": 50,
+    }
+    expected["seed"] = 3
     assert ended.json == {"db": str(db), **expected}
     found = vec("stats", "--db", db, "--json").json
     assert {name: found[name] for name in expected} == expected
     assert found["total_vectors"] == 0
     assert vec("search", "--db", db, "--vector", json.dumps([1.0] * 12), "--json").json["results"] == []
+
+
+def test_init_makes_inverted_lists(vec, tmp_path):
+    db = tmp_path / "db"
+    ended = vec("init", "--db", db, "--dimensions", 12, "--index", "ivf-pq", "--code-bytes", 4, "--lists", 9, "--json")
+    expected = {"dimensions": 12, "metric": "cosine", "index": "ivf-pq", "lists": 9, "nprobe": None, "code_bytes": 4}
+    assert ended.json == {"db": str(db), **expected, "seed": 1}
+    found = vec("stats", "--db", db, "--json").json
+    assert {name: found[name] for name in expected} == expected
+    said = vec("stats", "--db", db).out
+    assert "index ivf-pq, lists 9, nprobe by size, code bytes 4, seed 1" in said
+    assert "lists        none yet" in said
+    drawn = vec("visualize", "--db", db)
+    assert (drawn.code, "has inverted lists (ivf-pq)" in drawn.err) == (1, True)
+
+
+def test_parameters_of_another_index_are_refused(ragterm, tmp_path):
+    rows = unit_rows(30, 4)
+    made(ragterm, tmp_path / "graph", rows)
+    made(ragterm, tmp_path / "lists", rows, "--index", "ivf-flat")
+    question = ("--vector", json.dumps(rows[3].tolist()), "--json")
+    for db, option in (("graph", "--nprobe"), ("lists", "--ef")):
+        ended = ragterm("vec", "search", "--db", tmp_path / db, *question, option, 4)
+        assert ended.code == 2
+        assert "has no" in ended.json["error"]["title"]
+    asked = ("vec", "init", "--db", tmp_path / "x", "--dimensions", 4)
+    for shape in (("--lists", 4), ("--index", "ivf-pq", "--m", 8), ("--index", "ivf-flat", "--code-bytes", 2)):
+        assert ragterm(*asked, *shape).code == 2
+        assert not (tmp_path / "x").exists()
+    assert (
+        ragterm("vec", "search", "--db", tmp_path / "lists", *question, "--nprobe", 2).json["results"][0]["id"] == "d3"
+    )
+
+
+@pytest.mark.parametrize("index", ["hnsw", "ivf-pq"])
+def test_search_says_what_answered(ragterm, tmp_path, monkeypatch, index):
+    """A process that has just begun has no compiled kernels: numpy answers, whatever the database has."""
+    monkeypatch.setattr(searching, "EXACT_LIMIT", 20)
+    monkeypatch.setattr(searching, "SCAN_LIMIT", 5)
+    monkeypatch.setattr(inverted_search, "EXACT_LIMIT", 20)
+    monkeypatch.setattr(inverted_search, "SCAN_LIMIT", 5)
+    monkeypatch.setattr(warm, "warm", lambda *_: None)
+    rows = unit_rows(40, 4)
+    made(ragterm, tmp_path / "db", rows, "--index", index, metadata=[{"n": i} for i in range(40)])
+    asked = ("vec", "search", "--db", tmp_path / "db", "--vector", json.dumps(rows[3].tolist()), "-k", 2)
+    assert ragterm("vec", "stats", "--db", tmp_path / "db", "--json").json["linked"] == 40
+    assert ragterm(*asked, "--json").json["index"] == "exact"
+    assert " · exact · " in ragterm(*asked).out
+    monkeypatch.setattr(execution, "is_warm", lambda *_: True)
+    assert ragterm(*asked, "--json").json["index"] == index
+    assert f" · {index} · " in ragterm(*asked).out
+    few = ragterm(*asked, "--filter", '{"n": {"$lt": 4}}', "--json").json  # a scan is as quick
+    assert (few["index"], few["results"][0]["id"]) == ("exact", "d3")
+    assert ragterm("vec", "stats", "--db", tmp_path / "db", "--json").json["answers"] == index
 
 
 def test_init_refuses_what_is_there(vec, tmp_path):
@@ -253,7 +316,7 @@ def test_ctrl_c_while_linking_keeps_every_vector(vec, database_class, tmp_path, 
         patched.setattr(database_class, "link", interrupted)
         stopped = vec("add", "--db", db, "--file", file, "--json")
     assert stopped.code == 130
-    assert "the graph is not finished" in stopped.err
+    assert "the index is not finished" in stopped.err
     assert vec("stats", "--db", db, "--json").json["total_vectors"] == 30
 
 

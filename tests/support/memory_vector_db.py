@@ -40,10 +40,13 @@ class Item:
 class MemoryVectorDB:
     ready = True
 
-    def __init__(self, dimensions: int, metric: str = "cosine", *, profile: str = "fast", m: int = 16,
-                 ef_construction: int = 200, seed: int = 1, path: Path | str | None = None) -> None:  # fmt: skip
-        self._shape = {"dimensions": dimensions, "metric": metric, "profile": profile, "m": m,
-                       "ef_construction": ef_construction, "seed": seed}  # fmt: skip
+    def __init__(self, dimensions: int, metric: str = "cosine", *, index: str = "hnsw", profile: str = "fast",
+                 m: int = 16, ef_construction: int = 200, lists: int | None = None, nprobe: int | None = None,
+                 code_bytes: int | None = None, seed: int = 1, path: Path | str | None = None) -> None:  # fmt: skip
+        own = {"profile": profile, "m": m, "ef_construction": ef_construction}
+        if index != "hnsw":
+            own = {"lists": lists, "nprobe": nprobe} | ({"code_bytes": code_bytes or 1} if index == "ivf-pq" else {})
+        self._shape = {"dimensions": dimensions, "metric": metric, "index": index, **own, "seed": seed}
         self.dimensions, self.metric = dimensions, metric
         self._path = Path(path) if path is not None else None
         self._items: dict[str, Item] = {}
@@ -95,12 +98,18 @@ class MemoryVectorDB:
         return self._items[doc_id]
 
     def search(self, query: Any, top_k: int = 10, filter: Mapping[str, Any] | None = None,
-               ef_search: int | None = None, exact: bool = False) -> list[tuple[str, float]]:  # fmt: skip
+               ef_search: int | None = None, exact: bool = False, nprobe: int | None = None) -> list[tuple[str, float]]:  # fmt: skip
         self._searches += 1
         vector = self._checked(query)
         items = [item for item in self._items.values() if matches(item.metadata, filter or {})]
         scored = sorted(((self._score(item.vector, vector), item.id) for item in items), key=lambda one: -one[0])
         return [(doc_id, score) for score, doc_id in scored[:top_k]]
+
+    def search_explained(self, query: Any, top_k: int = 10, filter: Mapping[str, Any] | None = None,
+                         ef_search: int | None = None, nprobe: int | None = None) -> tuple[Any, str]:  # fmt: skip
+        if (nprobe if self._shape["index"] == "hnsw" else ef_search) is not None:
+            raise UsageError("The parameter of another index")
+        return self.search(query, top_k, filter), "exact"
 
     def search_batch(self, queries: Any, top_k: int = 10, filter: Mapping[str, Any] | None = None,
                      ef_search: int | None = None) -> list[list[tuple[str, float]]]:  # fmt: skip
@@ -140,7 +149,8 @@ class MemoryVectorDB:
             if (held := len(range(0, nodes, 4**level)))
         ]
         disk = sum(file.stat().st_size for file in self._path.iterdir()) if self._path is not None else 0
-        return {**self._shape, "total_vectors": nodes, "deleted": self._deleted, "index": "exact", "avg_search_ms": 0.1,
+        return {**self._shape, "total_vectors": nodes, "deleted": self._deleted, "answers": "exact", "list_sizes": {},
+                "avg_search_ms": 0.1,
                 "searches": self._searches, "memory_bytes": nodes * self.dimensions * 4, "disk_bytes": disk,
                 "layers": layers, "edges": sum(one["edges"] for one in layers), "linked": nodes, "ready": True}  # fmt: skip
 

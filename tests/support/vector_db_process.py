@@ -1,5 +1,5 @@
 """A process that writes to a `VectorDB` until it is killed: `FOLDER SEED FIRST-STEP [asked]`; asked, it waits for a line of its input
-before each step. Interpreted kernels; small databases have a graph.
+before each step. Interpreted kernels; small databases have a graph, or lists.
 
 What stands under an id follows from the id and the number of the step that wrote it, and a step from the seed, so whoever reads the
 folder can tell what must be there. Before a step its number is printed as "n?", after it as "n!".
@@ -41,11 +41,11 @@ def apply(seed: int, step: int, model: dict[str, int]) -> dict[str, int]:
 
 
 def main(path: str, seed: str, first: str, asked: str = "") -> None:
-    from ragterm.engine.vectors import execution, searching
+    from ragterm.engine.vectors import execution, inverted_search, searching
     from ragterm.engine.vectors.database import VectorDB
 
-    execution.is_warm = lambda: True
-    searching.EXACT_LIMIT = 8
+    execution.is_warm = lambda *_: True
+    searching.EXACT_LIMIT = inverted_search.EXACT_LIMIT = 8
     db = VectorDB.open(Path(path))
     for step in range(int(first), 10**9):
         if asked and not sys.stdin.readline():

@@ -20,7 +20,7 @@ from ragterm.engine.vectors import execution, searching, upkeep
 from ragterm.engine.vectors import index as indexing
 
 KEYS = {
-    "total_vectors", "deleted", "dimensions", "metric", "m", "ef_construction", "seed", "index", "searches",
+    "total_vectors", "deleted", "dimensions", "metric", "m", "ef_construction", "seed", "index", "answers", "searches",
     "avg_search_ms", "memory_bytes", "disk_bytes", "layers", "edges", "linked", "ready", "note", "profile",
 }  # fmt: skip
 
@@ -47,7 +47,7 @@ def new(request, tmp_path):
 @pytest.fixture
 def linking(monkeypatch):
     """Small databases have a graph, by interpreted kernels."""
-    monkeypatch.setattr(execution, "is_warm", lambda: True)
+    monkeypatch.setattr(execution, "is_warm", lambda *_: True)
     monkeypatch.setattr(searching, "EXACT_LIMIT", 30)
     monkeypatch.setattr(searching, "SCAN_LIMIT", 10)
     monkeypatch.setattr(upkeep, "WAITING_ROWS", 10)
@@ -222,7 +222,7 @@ def test_it_says_what_there_is(new, linking):
     db = new(8, "euclidean", m=4, ef_construction=20, seed=5)
     stats = db.get_stats()
     assert set(stats) == KEYS
-    assert (stats["total_vectors"], stats["index"], stats["layers"], stats["edges"], stats["note"]) == (
+    assert (stats["total_vectors"], stats["answers"], stats["layers"], stats["edges"], stats["note"]) == (
         0,
         "exact",
         [],
@@ -237,7 +237,7 @@ def test_it_says_what_there_is(new, linking):
     stats = db.get_stats()
     expected = {
         "total_vectors": 59, "deleted": 1, "dimensions": 8, "metric": "euclidean", "m": 4, "ef_construction": 20,
-        "seed": 5, "index": "hnsw", "searches": 3, "linked": 60, "ready": True, "note": "",
+        "seed": 5, "index": "hnsw", "answers": "hnsw", "searches": 3, "linked": 60, "ready": True, "note": "",
     }  # fmt: skip
     assert {key: stats[key] for key in expected} == expected
     assert stats["avg_search_ms"] > 0 and stats["memory_bytes"] > 60 * 8 * 4
@@ -347,7 +347,7 @@ def test_a_link_that_fails_is_logged_noted_and_not_tried_again_at_once(new, link
         db.insert_batch([f"{i}" for i in range(60)], sample(60))
         assert db.wait_ready() is False
         assert not db.ready
-        assert db.get_stats()["note"] == "the graph is not up to date: MemoryError: no room for it"
+        assert db.get_stats()["note"] == "the index is not up to date: MemoryError: no room for it"
         assert "no room for it" in caplog.text
         db.insert("one more", sample(1)[0])
         assert db.wait_ready() is False
@@ -361,7 +361,7 @@ def test_a_link_that_fails_is_logged_noted_and_not_tried_again_at_once(new, link
 
 
 def test_where_nothing_compiles_waiting_ends(new, monkeypatch):
-    monkeypatch.setattr(upkeep.warm, "warm", lambda: None)
+    monkeypatch.setattr(upkeep.warm, "warm", lambda _: None)
     db = new(4)
     db.insert("a", [1, 2, 3, 4])
     assert db.wait_ready() is False
@@ -390,7 +390,7 @@ def test_a_program_that_ends_without_closing_says_nothing():
 import numpy as np
 from ragterm import VectorDB
 from ragterm.engine.vectors import execution, searching
-execution.is_warm, searching.EXACT_LIMIT = lambda: True, 30
+execution.is_warm, searching.EXACT_LIMIT = lambda *_: True, 30
 db = VectorDB(8)
 db.insert_batch([f"{i}" for i in range(4000)], np.random.default_rng(0).standard_normal((4000, 8)))
 print(db._upkeep._thread is not None)

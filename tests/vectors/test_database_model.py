@@ -1,4 +1,5 @@
-"""`VectorDB` against a dictionary, after any sequence of calls: in memory and in a folder, by numpy and by interpreted kernels."""
+"""`VectorDB` against a dictionary, after any sequence of calls: in memory and in a folder, by numpy and by interpreted kernels,
+with a graph and with inverted lists."""
 
 from __future__ import annotations
 
@@ -16,8 +17,9 @@ from support.vector_truth import METRICS
 
 from ragterm import VectorDB
 from ragterm.engine.types.errors import NotFoundError, StoreError, UsageError
-from ragterm.engine.vectors import execution, upkeep
+from ragterm.engine.vectors import execution, inverted_search, upkeep
 from ragterm.engine.vectors.check import check_graph
+from ragterm.engine.vectors.inverted_lists import check_lists
 
 DIMENSIONS = 5
 ids = st.sampled_from([f"id {i}" for i in range(12)] + ["ключ\n\ud800", ""])
@@ -31,17 +33,21 @@ metadata = st.none() | st.fixed_dictionaries(
 
 class Machine(RuleBasedStateMachine):
     on_disk = False
+    shapes = ({"m": 3, "ef_construction": 8},)
 
-    @initialize(metric=st.sampled_from(METRICS), by_kernels=st.booleans())
-    def begin(self, metric, by_kernels):
+    @initialize(metric=st.sampled_from(METRICS), by_kernels=st.booleans(), which=st.integers(0, 1))
+    def begin(self, metric, by_kernels, which):
         self.patch = pytest.MonkeyPatch()
-        self.patch.setattr(execution, "is_warm", lambda: by_kernels)
-        self.patch.setattr(upkeep.warm, "warm", lambda: None)
+        self.patch.setattr(execution, "is_warm", lambda *_: by_kernels)
+        self.patch.setattr(upkeep.warm, "warm", lambda *_: None)
+        # All lists are looked into: what is in none is missed.
+        self.patch.setattr(inverted_search, "EXACT_LIMIT", 2)
+        self.patch.setattr(inverted_search, "FEWEST_A_LIST", 1)
         self.home = Path(tempfile.mkdtemp())
         self.copies = 0
         self.model = Model(metric)
         self.path = self.home / "db" if self.on_disk else None
-        self.db = VectorDB(DIMENSIONS, metric, m=3, ef_construction=8, path=self.path)
+        self.db = VectorDB(DIMENSIONS, metric, **self.shapes[which % len(self.shapes)], path=self.path)
 
     @rule(doc_id=ids, vector=vectors, facts=metadata)
     def insert(self, doc_id, vector, facts):
@@ -97,6 +103,11 @@ class Machine(RuleBasedStateMachine):
     @rule()
     def link(self):
         self.db.link()
+        if self.db.get_stats()["index"] != "hnsw":
+            state = self.db._index.state
+            assert check_lists(state.lists.lists, len(state.vectors)) == []
+            assert self.db.get_stats()["linked"] == len(state.vectors) or not state.live
+            return
         graph = self.db._index.graph
         assert graph is not None and check_graph(graph) == []
         assert (graph.levels[self.db._index.alive] >= 0).all()
@@ -138,8 +149,23 @@ class DiskMachine(Machine):
     on_disk = True
 
 
+class ListsMachine(Machine):
+    shapes = (
+        {"index": "ivf-flat", "lists": 3, "nprobe": 3},
+        {"index": "ivf-pq", "lists": 3, "nprobe": 3, "code_bytes": 5},
+    )
+
+
+class ListsOnDiskMachine(ListsMachine):
+    on_disk = True
+
+
 quick = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
 TestInMemory = Machine.TestCase
 TestInMemory.settings = settings(max_examples=30, stateful_step_count=25, **quick)
 TestOnDisk = DiskMachine.TestCase
 TestOnDisk.settings = settings(max_examples=15, stateful_step_count=20, **quick)
+TestListsInMemory = ListsMachine.TestCase
+TestListsInMemory.settings = settings(max_examples=12, stateful_step_count=20, **quick)
+TestListsOnDisk = ListsOnDiskMachine.TestCase
+TestListsOnDisk.settings = settings(max_examples=10, stateful_step_count=20, **quick)

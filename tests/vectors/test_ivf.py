@@ -211,6 +211,45 @@ def test_rescoring_reads_a_memory_mapped_file(tmp_path):
     assert scores == pytest.approx(exact(vectors, queries[0], "dot")[rows], abs=1e-9)
 
 
+# -- rows that are allowed --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_only_allowed_rows_are_found_and_all_are_counted(kind, metric):
+    vectors, queries = data_set()
+    index = filled(metric, KINDS[kind])
+    index.rescore_from(vectors)
+    index.remove(np.arange(0, 600, 9))
+    alive = np.arange(600) % 9 != 0
+    for share, query in zip((0.0, 0.01, 0.3), queries[:3], strict=True):
+        allowed = np.random.default_rng(7).random(600) < share
+        rows, scores, looked, passed = index.probe(index.state, query, 300, 9, 300, allowed)
+        assert sorted(rows.tolist()) == np.flatnonzero(alive & allowed).tolist()
+        assert scores == pytest.approx(exact(vectors, query, metric)[rows], abs=1e-5)
+        assert (600 - 67 <= looked <= 600, passed) == (True, int((alive & allowed).sum()))
+        few, _, looked, passed = index.probe(index.state, query, 300, 2, 300, allowed)
+        every = index.probe(index.state, query, 300, 2, 300)
+        assert sorted(few.tolist()) == [row for row in sorted(every[0].tolist()) if allowed[row]]
+        assert (looked, passed) == (every[2], len(few))
+    with pytest.raises(UsageError, match="599 of 600"):
+        index.search(queries[0], 5, 3, allowed=np.ones(599, dtype=bool))
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_a_scan_of_rows_needs_no_lists(metric):
+    vectors, queries = data_set()
+    index = IvfIndex(16, metric)
+    index.rescore_from(vectors)
+    among = np.arange(5, 600, 7)
+    for query in queries:
+        truth = exact(vectors, query, metric)
+        rows, scores = index.scan(index.state, query, 9, among)
+        assert rows.tolist() == best(truth, 9, among.tolist())
+        assert scores == pytest.approx(truth[rows], abs=1e-9)
+    assert len(index.scan(index.state, queries[0], 900, among)[0]) == len(among)
+
+
 # -- changes ----------------------------------------------------------------------------------------------------------
 
 
@@ -462,7 +501,10 @@ def test_compiled_and_interpreted_searches_find_the_same(tmp_path, numba_cache):
         run_python(RUNS, name, tmp_path / f"{name}.npz", NUMBA_CACHE_DIR=str(numba_cache))
         with np.load(tmp_path / f"{name}.npz") as file:
             runs[name] = dict(file)
-    assert len(runs["compiled"]) == 2 * 3 * (1 + 2 * 6)
+    before, after = runs["compiled"].pop("specialisations").tolist()
+    assert min(before) >= 1
+    assert after == before  # nothing is compiled for a caller
+    assert len(runs["compiled"]) == 2 * 3 * (2 * (1 + 2 * 6) + 7)
     for name, found in runs["compiled"].items():
         assert found.shape == (6, 12)
         for other in ("loops", "numpy"):

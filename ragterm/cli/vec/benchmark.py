@@ -1,12 +1,13 @@
-"""`ragterm vec benchmark`: brute force against HNSW on your own vectors, with the recall beside every speed."""
+"""`ragterm vec benchmark`: brute force against an index on your own vectors, with the recall beside every speed."""
 
 from __future__ import annotations
 
 import contextlib
 import importlib
 import inspect
+import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,7 @@ import numpy as np
 from ragterm.cli.main import Globals, global_options
 from ragterm.cli.output import StatusLine, emit_json, say, warn
 from ragterm.cli.vec import peers
-from ragterm.cli.vec.create import graph_options
+from ragterm.cli.vec.create import SHAPE, in_words, shape_options
 from ragterm.cli.vec.opening import db_option, is_database, new_database, open_database
 from ragterm.engine.types.errors import UsageError
 from ragterm.engine.vectors import measure
@@ -39,7 +40,7 @@ class Contender:
     """One line of the table. `search` answers a query with what `rows` turns into row numbers, outside the measured time."""
 
     name: str
-    ef: int | None
+    effort: tuple[str, int] | None  # ("ef", 64), ("nprobe", 8)
     search: Callable[[FloatArray], Any]
     rows: Callable[[Any], list[int]]
     bytes_per_vector: float | None
@@ -47,12 +48,12 @@ class Contender:
 
     @property
     def label(self) -> str:
-        return self.name if self.ef is None else f"{self.name} ef {self.ef}"
+        return self.name if self.effort is None else f"{self.name} {self.effort[0]} {self.effort[1]}"
 
 
 @click.command(
     "benchmark",
-    help="""Brute force against HNSW at several ef: time, recall, memory.
+    help="""Brute force against HNSW at several ef, or with --index against inverted lists at several nprobe: time, recall, memory.
 
     The vectors are those of --file, else of the database (--db) where there is one, else made up in clusters, which is said. Queries
     are held out: none of them is in the collection. One query a call, one thread; the best of several passes in turns.
@@ -75,7 +76,7 @@ class Contender:
     "--passes", type=click.IntRange(1), default=3, show_default=True, help="Over all queries; the best counts."
 )
 @click.option("--peers", "with_peers", is_flag=True, help="Also hnswlib, faiss and usearch, where installed.")
-@graph_options
+@shape_options
 @click.pass_context
 def benchmark(
     context: click.Context, db: Path, file: Path | None, synthetic: bool, vectors: int, queries: int, dimensions: int,
@@ -91,10 +92,12 @@ def benchmark(
     if not len(collection):
         raise UsageError("All vectors are the same", source, "there is nothing to tell apart; try --synthetic")
     status = StatusLine()
-    with _one_thread() as limited:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder, _one_thread() as limited:
         status.show(f"exact neighbours of {len(asked):,} queries among {len(collection):,} vectors")
         truth = measure.exact_neighbours(collection, asked, top_k, shape["metric"])
-        contenders = list(_contenders(collection, shape, top_k, efs or _EF, with_peers, status))
+        # What leaves the vectors on the disk is measured so.
+        path = Path(folder) / "db" if shape["index"] == "ivf-pq" or shape["profile"] == "compact" else None
+        contenders = list(_contenders(collection, path, shape, top_k, efs or _EF, with_peers, status))
 
         def show(name: str) -> None:
             if status.due():
@@ -151,8 +154,13 @@ def _pool(
     if not synthetic and is_database(db):
         with open_database(db) as database:
             stats = database.get_stats()
-            for name in shape:
-                if context.get_parameter_source(name) is not click.core.ParameterSource.COMMANDLINE:
+            told = {
+                name for name in SHAPE if context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
+            }
+            same = "index" not in told or shape["index"] == stats["index"]
+            by_size = ("lists", "nprobe")  # of another number of vectors, maybe
+            for name in SHAPE if same else ("metric", "seed"):
+                if name not in told and name in stats and name not in by_size:
                     shape[name] = stats[name]
             ids = list(database.ids())
             if len(ids) > most:
@@ -168,14 +176,20 @@ def _pool(
 
 
 def _contenders(
-    vectors: FloatArray, shape: dict[str, Any], k: int, efs: tuple[int, ...], with_peers: bool, status: StatusLine
+    vectors: FloatArray,
+    path: Path | None,
+    shape: dict[str, Any],
+    k: int,
+    efs: tuple[int, ...],
+    with_peers: bool,
+    status: StatusLine,
 ) -> Iterator[Contender]:
     brute = measure.brute_force(vectors, shape["metric"], k)
     yield Contender("numpy brute force", None, brute, _numbers, float(vectors.itemsize * vectors.shape[1]), None)
 
     status.show(f"building VectorDB on {len(vectors):,} vectors")
     started = time.perf_counter()
-    database = new_database(vectors.shape[1], **shape)
+    database = new_database(vectors.shape[1], path, **shape)
     database.insert_batch([str(row) for row in range(len(vectors))], vectors)
     database.wait_ready()
     ready = time.perf_counter() - started
@@ -188,15 +202,22 @@ def _contenders(
         yield Contender("VectorDB exact", None, scan, _ids, each, seconds)
     else:
         warn("VectorDB here takes no exact=True: its own exact scan is left out")
-    graph = stats["index"] == "hnsw"
-    if not graph:
-        warn("at this size VectorDB answers by an exact scan: ef changes nothing, so it is measured once")
-    for ef in efs if graph else (None,):
+    by = stats["answers"]
+    if by == "exact":
+        warn("at this size VectorDB answers by an exact scan: ef and nprobe change nothing, so it is measured once")
+        yield Contender("VectorDB search", None, lambda query: database.search(query, top_k=k), _ids, each, seconds)
+    for ef in efs if by == "hnsw" else ():
 
-        def search(query: FloatArray, ef: int | None = ef) -> Any:
+        def walk(query: FloatArray, ef: int = ef) -> Any:
             return database.search(query, top_k=k, ef_search=ef)
 
-        yield Contender("VectorDB hnsw" if graph else "VectorDB search", ef, search, _ids, each, seconds)
+        yield Contender(f"VectorDB {by}", ("ef", ef), walk, _ids, each, seconds)
+    for nprobe in () if by in ("hnsw", "exact") else _probes(shape["nprobe"], stats):
+
+        def look(query: FloatArray, nprobe: int = nprobe) -> Any:
+            return database.search(query, top_k=k, nprobe=nprobe)
+
+        yield Contender(f"VectorDB {by}", ("nprobe", nprobe), look, _ids, each, seconds)
     if not with_peers:
         return
     here = peers.installed()
@@ -213,7 +234,16 @@ def _contenders(
             def ask(query: FloatArray, ef: int = ef, peer: peers.Peer = peer) -> Any:
                 return peer.search(query, k, ef)
 
-            yield Contender(peer.name, ef, ask, _numbers, grown, peer.seconds)
+            yield Contender(peer.name, ("ef", ef), ask, _numbers, grown, peer.seconds)
+
+
+def _probes(given: int | None, stats: Mapping[str, Any]) -> list[int]:
+    """The one that was asked for, or some around the default."""
+    if given is not None:
+        return [given]
+    return sorted(
+        {max(1, min(stats["lists"], int(stats["nprobe"] * part))) for part in (1 / 16, 1 / 8, 1 / 4, 1 / 2, 1, 2)}
+    )
 
 
 def exact_search(database: VectorDB, k: int) -> Callable[[FloatArray], Any] | None:
@@ -247,7 +277,8 @@ def _one_thread() -> Iterator[bool]:
 def _row(one: Contender, recall: float, timing: measure.Timing, k: int) -> dict[str, Any]:
     return {
         "engine": one.name,
-        "ef": one.ef,
+        "ef": one.effort[1] if one.effort and one.effort[0] == "ef" else None,
+        "nprobe": one.effort[1] if one.effort and one.effort[0] == "nprobe" else None,
         f"recall@{k}": round(recall, 4),
         "mean_us": round(timing.mean, 2),
         "p50_us": round(timing.p50, 2),
@@ -264,19 +295,25 @@ def _print(report: dict[str, Any]) -> None:
     say(f"{report['data']}")
     say(
         f"{report['vectors']:,} vectors, {report['dimensions']} dimensions, {report['metric']}, {report['queries']:,} held-out"
-        f" queries, top {k}; M {report['m']}, ef_construction {report['ef_construction']}, profile {report['profile']}"
+        f" queries, top {k}; {in_words(_own(report))}"
     )
     say(f"one query a call, one thread, best of {report['passes']} passes in turns; times in µs\n")
     say(
-        f"{'engine':<18} {'ef':>4} {f'recall@{k}':>10} {'mean':>9} {'p50':>9} {'p99':>9} {'thread':>9} {'queries/s':>10}"
+        f"{'engine':<18} {'ef/nprobe':>9} {f'recall@{k}':>10} {'mean':>9} {'p50':>9} {'p99':>9} {'thread':>9} {'queries/s':>10}"
         f" {'B/vector':>9}"
     )
     for row in report["engines"]:
         each = f"{row['bytes_per_vector']:,}" if row["bytes_per_vector"] is not None else "?"
         say(
-            f"{row['engine']:<18} {row['ef'] or '-':>4} {row[f'recall@{k}']:>10.4f} {row['mean_us']:>9,.1f}"
+            f"{row['engine']:<18} {row['ef'] or row['nprobe'] or '-':>9} {row[f'recall@{k}']:>10.4f} {row['mean_us']:>9,.1f}"
             f" {row['p50_us']:>9,.1f} {row['p99_us']:>9,.1f} {row['thread_us']:>9,.1f} {row['queries_per_second']:>10,.0f}"
             f" {each:>9}"
         )
     if not report["numpy_threads_limited"]:
         say("\nnumpy may have used several threads here: its line's mean is wall time (pip install threadpoolctl)")
+
+
+def _own(report: Mapping[str, Any]) -> dict[str, Any]:
+    """Without the parameters of other indexes."""
+    others = ("lists", "nprobe", "code_bytes") if report["index"] == "hnsw" else ("profile", "m", "ef_construction")
+    return {name: value for name, value in report.items() if name not in others}

@@ -13,7 +13,7 @@ import click
 from ragterm.cli.ingest import cancel_on_interrupt
 from ragterm.cli.main import Globals, global_options
 from ragterm.cli.output import StatusLine, duration, emit_json, say, warn
-from ragterm.cli.vec.create import graph_options
+from ragterm.cli.vec.create import SHAPE, shape_options
 from ragterm.cli.vec.opening import db_option, is_database, new_database, open_database, refuse_existing, typed
 from ragterm.engine.types.control import Control
 from ragterm.engine.types.display import one_line
@@ -75,7 +75,7 @@ def add(options: Globals, db: Path, file: Path, ids_file: Path | None) -> None:
 @db_option
 @click.argument("file", type=click.Path(path_type=Path))
 @_ids_option
-@graph_options
+@shape_options
 @click.pass_obj
 def import_(options: Globals, db: Path, file: Path, ids_file: Path | None, **shape: Any) -> None:
     file = file.expanduser()
@@ -93,7 +93,7 @@ def import_(options: Globals, db: Path, file: Path, ids_file: Path | None, **sha
 def _refuse_other_shape(db: Path) -> None:
     """A database keeps the metric and the parameters it was made with; options that would silently do nothing are refused."""
     context = click.get_current_context()
-    for name in ("metric", "profile", "m", "ef_construction", "seed"):
+    for name in SHAPE:
         if context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE:
             option = "--" + name.replace("_", "-")
             raise UsageError(
@@ -194,14 +194,14 @@ def _link(database: VectorDB, control: Control, filled: Filled) -> None:
     def show(done: int, total: int) -> None:
         control.checkpoint()
         if status.due():
-            status.show(f"linking the graph · {done:,} of {total:,}")
+            status.show(f"linking · {done:,} of {total:,}")
 
     try:
         database.link(show)
     except Cancelled:
         filled.unlinked = True
         status.clear()
-        warn("the graph is not finished; search stays exact, and it is linked when the database is next open")
+        warn("the index is not finished; search stays exact, and it is linked when the database is next open")
     status.clear()
     filled.link_seconds = time.perf_counter() - started
 
@@ -229,9 +229,7 @@ def _print(db: Path, file: Path, filled: Filled, vectors: int) -> None:
     parts += [f"{filled.replaced:,} replaced"] * bool(filled.replaced)
     parts += [f"{filled.failed:,} left out"] * bool(filled.failed)
     speed = f" ({done / filled.seconds:,.0f} vectors/s)" if filled.seconds and done else ""
-    linked = (
-        f", graph linked in {filled.link_seconds:.1f} s" if filled.link_seconds >= 0.1 and not filled.unlinked else ""
-    )
+    linked = f", linked in {filled.link_seconds:.1f} s" if filled.link_seconds >= 0.1 and not filled.unlinked else ""
     say(f"{db}: {', '.join(parts)} in {filled.seconds:.1f} s{speed}{linked}; {vectors:,} vectors now")
     if filled.cancelled:
         say(f"  stopped; the same command goes on: ragterm vec add --file {one_line(str(file))}{typed(db)}")

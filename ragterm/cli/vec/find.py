@@ -43,11 +43,12 @@ _VECTOR_EXAMPLE = "for example --vector '[0.1, 0.2]' or --vector @query.json"
     "--model", metavar="NAME", help="The embedding model of the text; it must be the one that made the vectors."
 )
 @click.option("--filter", "filter_", metavar="JSON", help="""On the metadata: '{"year": {"$gte": 2024}}'.""")
-@click.option("--ef", type=click.IntRange(1), help="Candidates held on layer 0; more is slower and finds more.")
+@click.option("--ef", type=click.IntRange(1), help="hnsw: candidates held on layer 0; more is slower and finds more.")
+@click.option("--nprobe", type=click.IntRange(1), help="ivf: lists to look into; more is slower and finds more.")
 @click.pass_obj
 def search(
     options: Globals, db: Path, query: str | None, vector: str | None, top_k: int, model: str | None,
-    filter_: str | None, ef: int | None,
+    filter_: str | None, ef: int | None, nprobe: int | None,
 ) -> None:  # fmt: skip
     if (query is None) == (vector is None):
         raise UsageError(
@@ -63,14 +64,15 @@ def search(
         else:
             numbers = _parsed_vector(str(vector), stats["dimensions"])
         started = time.perf_counter()
-        found = database.search(numbers, top_k=top_k, filter=condition, ef_search=ef)
+        found, by = database.search_explained(numbers, top_k, condition, ef_search=ef, nprobe=nprobe)
         milliseconds = (time.perf_counter() - started) * 1000
         results: list[dict[str, Any]] = [
             {"rank": rank, "id": doc_id, "score": float(score), "metadata": dict(database.get(doc_id).metadata)}
             for rank, (doc_id, score) in enumerate(found, 1)
         ]
     if options.as_json:
-        how = {"metric": stats["metric"], "scale": SCALES[stats["metric"]], "index": stats["index"], "ef": ef}
+        how = {"metric": stats["metric"], "scale": SCALES[stats["metric"]], "index": by}
+        how |= {"ef": ef, "nprobe": nprobe}
         emit_json({"results": results, **how, "search_ms": round(milliseconds, 3)})
         return
     for one in results:
@@ -82,7 +84,7 @@ def search(
             if condition and stats["total_vectors"]
             else "Nothing found: the database is empty."
         )
-    say(f"{len(results)} of {stats['total_vectors']:,} vectors · {stats['index']} · {milliseconds:.2f} ms")
+    say(f"{len(results)} of {stats['total_vectors']:,} vectors · {by} · {milliseconds:.2f} ms")
 
 
 def _parsed_filter(text: str | None) -> Mapping[str, Any] | None:

@@ -10,12 +10,19 @@ import click
 
 from ragterm.cli.main import Globals, global_options
 from ragterm.cli.output import emit_json, say
+from ragterm.cli.vec.create import in_words
 from ragterm.cli.vec.opening import db_option, open_database
 
+_ANSWERS = {
+    "exact": "exact scan",
+    "hnsw": "the HNSW graph",
+    "ivf-flat": "the inverted lists",
+    "ivf-pq": "the inverted lists",
+}
 _BARS = " ▁▂▃▄▅▆▇█"
 
 
-@click.command("stats", help="Vectors, memory, disk, parameters, and the graph's layers and degrees.")
+@click.command("stats", help="Vectors, memory, disk, parameters; the graph's layers and degrees, or the lists.")
 @global_options
 @db_option
 @click.pass_obj
@@ -39,19 +46,24 @@ def stats(options: Globals, db: Path) -> None:
 def _facts(db: Path, found: Mapping[str, Any]) -> list[tuple[str, str]]:
     total = found["total_vectors"]
     each = f" ({found['memory_bytes'] / total:,.0f} a vector)" if total else ""
-    answers = "the HNSW graph" if found["index"] == "hnsw" else "exact scan"
-    graph = (
-        f"{found['edges']:,} edges, {found['linked']:,} of {total:,} vectors linked" if found["edges"] else "none yet"
-    )
+    answers = _ANSWERS[found["answers"]]
+    graph = ("graph", "none yet")
+    if found["index"] != "hnsw":
+        sizes = found["list_sizes"]
+        how = f"{sizes['mean']:.1f} vectors on average, {sizes['largest']:,} at most" if sizes else "none yet"
+        graph = ("lists", how)
+    elif found["edges"]:
+        held = total + found["deleted"]
+        graph = ("graph", f"{found['edges']:,} edges, {found['linked']:,} of {held:,} vectors linked")
     return [
         ("database", str(db)),
         ("vectors", f"{total:,} of {found['dimensions']} dimensions, {found['metric']}"),
         ("deleted", f"{found['deleted']:,} ({found['deleted_share']:.1%} of what is held)"),
         ("memory", size(found["memory_bytes"]) + each),
         ("disk", size(found["disk_bytes"])),
-        ("parameters", f"profile {found['profile']}, M {found['m']}, ef_construction {found['ef_construction']}, seed {found['seed']}"),
+        ("parameters", in_words(found)),
         ("answered by", answers + ("" if found["ready"] else " (still warming up)")),
-        ("graph", graph),
+        graph,
     ]  # fmt: skip
 
 

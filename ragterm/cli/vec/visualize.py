@@ -40,6 +40,10 @@ def visualize(options: Globals, db: Path, layer: int, max_nodes: int, output: Pa
     if kind not in _KINDS:
         raise UsageError(f"Unknown kind of picture: {output}", "", f"its name must end in {', '.join(_KINDS)}")
     with open_database(db) as database:
+        if (kind_of_index := database.get_stats()["index"]) != "hnsw":
+            raise NotFoundError(
+                "No graph", f"{db} has inverted lists ({kind_of_index})", f"ragterm vec stats{typed(db)}"
+            )
         database.link()  # what was added since the last time is drawn, too
         layers = [one["level"] for one in database.get_stats()["layers"]]
         if layer not in layers:

@@ -78,7 +78,10 @@ def _flat(clauses: Sequence[Clause]) -> list[Clause]:
 
 def is_qa(text: str, blocks: Sequence[Block]) -> bool:
     """Whether the text is questions with their answers: at least three pairs that hold most of it, and, where they are not marked
-    as such, hardly a heading that is no question."""
+    as such, hardly a heading that is no question.
+
+    Not where the questions are headings: the recursive strategy keeps a heading with its text, and what belongs together beside it.
+    On the sample questions it found the right document once more than pairs did."""
     if text[:LOOKED_AT].count("?") + text[:LOOKED_AT].count("？") < _LEAST_PAIRS:
         return False
     pairs = pairs_of(text[:LOOKED_AT], [block for block in blocks if block.end <= LOOKED_AT])
@@ -87,6 +90,8 @@ def is_qa(text: str, blocks: Sequence[Block]) -> bool:
     held = sum(pair.end - pair.start for pair in pairs)
     asked = sum(pair.asked - pair.start for pair in pairs)
     starts = {pair.start for pair in pairs}
+    if 2 * sum(block.kind == "heading" and block.start in starts for block in blocks) > len(pairs):
+        return False
     plain = sum(block.kind == "heading" and block.level != 1 and block.start not in starts for block in blocks)
     # Long stretches between questions are an essay that asks now and then.
     return (

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Generic
 
 import numpy as np
 
-from ragterm.engine.vectors.grown import Grown, T
+from ragterm.engine.vectors.growing import Growing, T
 from ragterm.engine.vectors.metadata import NoValue, Scalar
 
 if TYPE_CHECKING:
@@ -29,11 +29,11 @@ class Column:
     """What stands at one place. A row has no entry (missing), one, or several (a list)."""
 
     def __init__(self) -> None:
-        self._kinds = Grown(np.empty(0, dtype=np.uint8))
+        self._kinds = Growing(np.empty(0, dtype=np.uint8))
         self._numbers = _Part(np.float64(np.nan))  # NaN: every comparison with what is no number is false
         self._rests = _Part(np.float64(0))
         self._codes = _Part(np.int32(-1))
-        self._rows: Grown[np.int32] | None = None  # None while entry i is row i
+        self._rows: Growing[np.int32] | None = None  # None while entry i is row i
         self._strings = _Codes()
         self._order: list[str] = []
         self._ranks = np.empty(0, dtype=np.int64)
@@ -47,14 +47,14 @@ class Column:
         """More entries; `rows` ascending, behind those before."""
         used = len(self._kinds)
         if self._rows is None and rows != list(range(used, used + len(rows))):
-            self._rows = Grown(np.arange(used, dtype=np.int32))
+            self._rows = Growing(np.arange(used, dtype=np.int32))
         if self._rows is not None:
-            self._rows.extend(np.array(rows, dtype=np.int32))
+            self._rows.append(np.array(rows, dtype=np.int32))
         kinds, numbers, rests, codes = self._arrays(values)
         self._numbers.extend(numbers, used, len(values))
         self._rests.extend(rests, used, len(values))
         self._codes.extend(codes, used, len(values))
-        self._kinds.extend(kinds)
+        self._kinds.append(kinds)
 
     def replace(self, row: int, values: list[Scalar | NoValue]) -> None:
         """Other values for one row, whether it has some or not."""
@@ -170,8 +170,8 @@ class Column:
 
     def _drop(self, entries: NDArray[np.int64]) -> None:
         rows = np.arange(len(self._kinds), dtype=np.int32) if self._rows is None else self._rows.view
-        self._rows = Grown(np.delete(rows, entries))
-        self._kinds = Grown(np.delete(self._kinds.view, entries))
+        self._rows = Growing(np.delete(rows, entries))
+        self._kinds = Growing(np.delete(self._kinds.view, entries))
         for part in (self._numbers, self._rests):
             part.drop(entries)
         self._codes.drop(entries)
@@ -215,7 +215,7 @@ class _Part(Generic[T]):
 
     def __init__(self, default: T) -> None:
         self._default = default
-        self.values: Grown[T] | None = None
+        self.values: Growing[T] | None = None
 
     @property
     def nbytes(self) -> int:
@@ -225,19 +225,19 @@ class _Part(Generic[T]):
         if values is None and self.values is None:
             return
         if self.values is None:
-            self.values = Grown(self._defaults(used))
-        self.values.extend(self._defaults(count) if values is None else values)
+            self.values = Growing(self._defaults(used))
+        self.values.append(self._defaults(count) if values is None else values)
 
     def overwrite(self, entry: int, values: NDArray[T] | None, used: int) -> None:
         if values is None and self.values is None:
             return
         if self.values is None:
-            self.values = Grown(self._defaults(used))
+            self.values = Growing(self._defaults(used))
         self.values.view[entry] = self._default if values is None else values[0]
 
     def drop(self, entries: NDArray[np.int64]) -> None:
         if self.values is not None:
-            self.values = Grown(np.delete(self.values.view, entries))
+            self.values = Growing(np.delete(self.values.view, entries))
 
     def _defaults(self, count: int) -> NDArray[T]:
         return np.full(count, self._default)

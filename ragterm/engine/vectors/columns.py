@@ -18,7 +18,7 @@ import numpy as np
 
 from ragterm.engine.vectors.column import Column
 from ragterm.engine.vectors.filters import Compares, Condition, Equals, Every, Exists, Fails, Filter, Some, parse_filter
-from ragterm.engine.vectors.grown import Grown, T
+from ragterm.engine.vectors.growing import Growing, T
 from ragterm.engine.vectors.metadata import Json, places
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class MetadataColumns:
     def __init__(self) -> None:
         self.version = 0
         self._columns: dict[str, Column] = {}
-        self._alive = Grown(np.empty(0, dtype=np.bool_))
+        self._alive = Growing(np.empty(0, dtype=np.bool_))
         self._cache: OrderedDict[str, Selection] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -59,7 +59,7 @@ class MetadataColumns:
         """The next rows. What `metadata.checked` returned, {} for a row without."""
         with self._lock:
             first = len(self)
-            self._alive.extend(np.ones(len(metadata), dtype=np.bool_))
+            self._alive.append(np.ones(len(metadata), dtype=np.bool_))
             for place, (rows, values) in places(range(first, first + len(metadata)), metadata).items():
                 self._column(place).extend(rows, values)
             self._changed()

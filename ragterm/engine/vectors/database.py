@@ -8,8 +8,8 @@
 In memory, or with a path in a folder. Scores are similarities, higher is better: cosine in [-1, 1], the dot product, or the
 negative Euclidean distance.
 
-What is searched is `VectorIndex`, by row number; what a row is called and what is known of it are `Items`. Small databases are
-scanned, exactly; in large ones new rows are linked into the graph in the background, and scanned until then.
+What is searched is an index (`indexes.py`), by row number; what a row is called and what is known of it are `Items`. Small databases
+are scanned, exactly; in large ones a graph or lists are made in the background, and brought up to date there.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter_ns
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ragterm.engine.types.errors import NotFoundError, UsageError
-from ragterm.engine.vectors import searching
 from ragterm.engine.vectors.columns import MetadataColumns, Selection
-from ragterm.engine.vectors.filters import Filter as ParsedFilter
-from ragterm.engine.vectors.filters import parse_filter
+from ragterm.engine.vectors.filters import ParsedFilters
 from ragterm.engine.vectors.flat import checked_vectors
 from ragterm.engine.vectors.index import Metric, VectorIndex
+from ragterm.engine.vectors.indexes import Kind, Profile, checked_parameters, effort_of, index_of
 from ragterm.engine.vectors.kept import FolderRows, MemoryRows
+from ragterm.engine.vectors.names import NamesOf, with_names
 from ragterm.engine.vectors.upkeep import Upkeep
-from ragterm.engine.vectors.views import layer_map_of
+from ragterm.engine.vectors.views import layer_map_of, layers_of
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from ragterm.engine.types.graphs import LayerMap
+    from ragterm.engine.vectors.indexes import Index
     from ragterm.engine.vectors.metadata import Json, Metadata
     from ragterm.engine.vectors.upkeep import Progress
 
@@ -48,8 +49,6 @@ if TYPE_CHECKING:
     Hits = list[tuple[str, float]]
 
 _COPIED_AT_ONCE = 8192
-_PARSED = 64
-Profile = Literal["fast", "compact"]
 LOOK_SECONDS = 1.0
 """A search notices what other processes wrote no later than this after the one before."""
 
@@ -72,45 +71,45 @@ class VectorDB:
         dimensions: int,
         metric: Metric = "cosine",
         *,
+        index: Kind = "hnsw",
         profile: Profile = "fast",
         m: int = 16,
         ef_construction: int = 200,
+        lists: int | None = None,
+        nprobe: int | None = None,
+        code_bytes: int | None = None,
         seed: int = 1,
         path: Path | str | None = None,
     ) -> None:
-        """A new, empty database: in memory, or in the folder `path`. Raises StoreError where there is one already. `profile` "compact"
-        keeps a fifth of the bytes of "fast" in memory, leaves the vectors on the disk (the best few of a search are read there), and so
-        needs a path."""
-        if metric not in get_args(Metric):
-            raise UsageError(f"Unknown metric {metric!r}", "", f"choose one of: {', '.join(get_args(Metric))}")
-        if profile not in get_args(Profile):
-            raise UsageError(f"Unknown profile {profile!r}", "", f"choose one of: {', '.join(get_args(Profile))}")
-        if profile == "compact" and path is None:
-            raise UsageError(
-                "The profile compact needs a path", "it leaves the vectors on the disk", "pass path=FOLDER"
-            )
-        index = VectorIndex(dimensions, metric, m, ef_construction, seed, profile == "compact")
-        parameters = {"metric": metric, "profile": profile, "m": m, "ef_construction": ef_construction, "seed": seed}
-        rows = MemoryRows(parameters) if path is None else FolderRows.create(Path(path), dimensions, parameters)
-        self._begin(index, rows)
+        """A new, empty database: in memory, or in the folder `path`. Raises StoreError where there is one already.
+
+        `index` "hnsw": a graph, the quickest; with `m`, `ef_construction` and `profile`, of which "compact" keeps a fifth of the bytes
+        of "fast" in memory, leaves the vectors on the disk (the best few of a search are read there), and so needs a path. "ivf-pq":
+        inverted lists of codes of `code_bytes` (one for every 8 dimensions), the least memory where a path leaves the vectors on the
+        disk. "ivf-flat": lists of whole vectors. `lists`, and how many of them a search looks into (`nprobe`), go by the size.
+        """
+        shape: dict[str, Any] = {"profile": profile, "m": m, "ef_construction": ef_construction}
+        shape |= {"lists": lists, "nprobe": nprobe, "code_bytes": code_bytes}
+        parameters = checked_parameters(dimensions, index, metric, path is not None, seed, shape)
+        made = index_of(dimensions, parameters)  # or it raises, before there is a folder
+        folder = None if path is None else FolderRows.create(Path(path), dimensions, parameters)
+        self._begin(made, folder or MemoryRows(parameters))
 
     @classmethod
     def open(cls, path: Path | str) -> VectorDB:
         """The database in the folder `path`. Raises StoreError when there is none or its vectors are damaged; an index that is damaged
         or missing is made anew."""
         rows = FolderRows.open(Path(path))
-        of: Any = rows.items.parameters
-        index = VectorIndex(
-            rows.dimensions, of["metric"], of["m"], of["ef_construction"], of["seed"], of["profile"] == "compact"
-        )
         database = cls.__new__(cls)
-        database._begin(index, rows)
+        database._begin(index_of(rows.dimensions, rows.items.parameters), rows)
         return database
 
-    def _begin(self, index: VectorIndex, rows: MemoryRows | FolderRows) -> None:
+    def _begin(self, index: Index, rows: MemoryRows | FolderRows) -> None:
         self._index, self._rows, self._items = index, rows, rows.items
+        self._lists = index.kind != "hnsw"
+        self._names: Any = NamesOf(rows.items) if self._lists else np.empty(0, dtype=object)
         self._columns: MetadataColumns | None = None
-        self._parsed: dict[str, ParsedFilter] = {}
+        self._parsed = ParsedFilters()
         self._changing = threading.RLock()
         self._upkeep = Upkeep(index, rows.save)
         self._searches = self._search_nanoseconds = 0
@@ -240,13 +239,8 @@ class VectorDB:
             self._mark = changes.mark
 
     def _named(self, rows: range) -> None:
-        """The names are read without a lock: they are replaced, or written only behind what any row number reaches yet."""
-        names = self._index.names
-        if rows.stop > len(names):
-            names = np.empty(rows.stop + rows.stop // 2, dtype=object)
-            names[: rows.start] = self._index.names[: rows.start]
-        names[rows.start : rows.stop] = self._items.ids_of(rows)
-        self._index.names = names
+        if isinstance(self._index, VectorIndex):  # it reads the names of what it may find ahead of time
+            self._names = self._index.names = with_names(self._names, rows, self._items)
 
     def _row(self, doc_id: str) -> int:
         row = self._items.row_of(doc_id)
@@ -265,20 +259,41 @@ class VectorDB:
         filter: Filter | None = None,
         ef_search: int | None = None,
         exact: bool = False,
+        nprobe: int | None = None,
     ) -> Hits:
-        """(id, score), best first; fewer than `top_k` where fewer match. `ef_search`: candidates that the graph
-        keeps; below top_k it is raised to that. `exact`: as `search_exact`."""
+        """(id, score), best first; fewer than `top_k` where fewer match. `ef_search`: candidates that a graph keeps; below top_k it is
+        raised to that. `nprobe`: inverted lists that are looked into. `exact`: as `search_exact`. Raises UsageError for the parameter
+        of another index."""
         started = perf_counter_ns()
         if started - self._looked > LOOK_SECONDS * 1e9:
             self._look()
         if exact:
             return self.search_exact(query, top_k, filter)
+        if self._lists or nprobe is not None:
+            ef_search = effort_of(self._index, ef_search, nprobe)
         state = self._index.state
         allowed = None if filter is None else self._matching(filter)
-        hits = self._index.hits(query, top_k, ef_search, allowed, self._index.names, state)
+        hits = self._index.hits(query, top_k, ef_search, allowed, self._names, state)
         self._searches += 1
         self._search_nanoseconds += perf_counter_ns() - started
         return hits
+
+    def search_explained(
+        self,
+        query: ArrayLike,
+        top_k: int = 10,
+        filter: Filter | None = None,
+        ef_search: int | None = None,
+        nprobe: int | None = None,
+    ) -> tuple[Hits, str]:
+        """`search`, and what answered: the index ("hnsw", "ivf-flat", "ivf-pq"), or "exact": a scan, as of a small database, behind a
+        selective filter, or while kernels are not compiled."""
+        self._look()
+        state = self._index.state
+        allowed = None if filter is None else self._matching(filter)
+        effort = effort_of(self._index, ef_search, nprobe)
+        rows, scores, by = self._index.answered(state, query, top_k, effort, allowed)
+        return list(zip(self._names[rows].tolist(), scores.tolist(), strict=True)), by
 
     def _look(self) -> None:
         self._looked = perf_counter_ns()
@@ -286,18 +301,24 @@ class VectorDB:
             self._follow()
 
     def search_batch(
-        self, queries: ArrayLike, top_k: int = 10, filter: Filter | None = None, ef_search: int | None = None
+        self,
+        queries: ArrayLike,
+        top_k: int = 10,
+        filter: Filter | None = None,
+        ef_search: int | None = None,
+        nprobe: int | None = None,
     ) -> list[Hits]:
         """`search` for each row of `queries` (q, d)."""
-        return [self.search(query, top_k, filter, ef_search) for query in checked_vectors(queries, self.dimensions)]
+        checked = checked_vectors(queries, self.dimensions)
+        return [self.search(query, top_k, filter, ef_search, nprobe=nprobe) for query in checked]
 
     def search_exact(self, query: ArrayLike, top_k: int = 10, filter: Filter | None = None) -> Hits:
-        """`search` by a scan: no graph, no miss."""
+        """`search` by a scan of the vectors: no graph, no lists, no miss."""
         self._look()
         state = self._index.state
         allowed = None if filter is None else self._matching(filter)
         rows, scores = self._index.exactly(state, query, top_k, allowed)
-        return list(zip(self._index.names[rows].tolist(), scores.tolist(), strict=True))
+        return list(zip(self._names[rows].tolist(), scores.tolist(), strict=True))
 
     def _matching(self, given: Filter) -> Selection:
         """Rows that match, removed ones too, at least as many as the index had before the call."""
@@ -309,14 +330,7 @@ class VectorDB:
                     columns.append(self._items.metadata_between(0, self._mark.rows))
                     self._columns = columns
                 columns = self._columns
-        # To parse a filter takes as long as to search behind it; most are asked again.
-        asked = repr(given)
-        parsed = self._parsed.get(asked)
-        if parsed is None:
-            if len(self._parsed) >= _PARSED:
-                self._parsed.clear()
-            parsed = self._parsed[asked] = parse_filter(given)
-        return columns.select(parsed)
+        return columns.select(self._parsed.of(given))
 
     # -- upkeep -------------------------------------------------------------------------------------------------------
 
@@ -327,22 +341,17 @@ class VectorDB:
             return
         self._look()
         with self._changing:
-            of = self._items.parameters
-            copy = FolderRows.create(Path(path), self.dimensions, of)
-            rows = np.flatnonzero(self._index.alive)
-            for start in range(0, len(rows), _COPIED_AT_ONCE):
-                part = rows[start : start + _COPIED_AT_ONCE]
-                metadata = [self._items.metadata_of(row) for row in part.tolist()]
-                copy.append(self._items.ids_of(part.tolist()), self._index.vectors[part], metadata)
+            copy = FolderRows.create(Path(path), self.dimensions, self._items.parameters)
+            copy.append_all(self._index, self._items)
             copy.close()
 
     def link(self, progress: Progress | None = None) -> None:
-        """Bring the graph to all rows now, on all cores. Without it that happens in the background, where a graph is of use."""
+        """Bring the graph or the lists to all rows now, on all cores. Without it that happens in the background, where it is of use."""
         self._upkeep.link(progress)
 
     @property
     def ready(self) -> bool:
-        """Whether searches run as fast as they will: kernels compiled, every row linked where a graph is of use."""
+        """Whether searches run as fast as they will: kernels compiled, every row linked where a graph or lists are of use."""
         return self._upkeep.ready
 
     def wait_ready(self, timeout: float | None = None) -> bool:
@@ -350,20 +359,18 @@ class VectorDB:
         return self._upkeep.wait(timeout)
 
     def get_stats(self) -> dict[str, Any]:
-        """What there is: counts, parameters, bytes, mean time of a search in milliseconds, the layers of the graph;
-        `note` says what went wrong in the background, "" for nothing."""
+        """What there is: counts, the index and its parameters, what `answers` a search now ("exact": a scan), bytes, the layers of a
+        graph; `linked`: rows in the graph or the lists; `note` says what went wrong in the background, "" for nothing."""
         index = self._index
-        layers = self._upkeep.layers()
+        layers = layers_of(index.graph)
         return {
             "total_vectors": len(index),
-            "deleted": index.deleted,
+            "deleted": index.rows - len(index),
             "dimensions": index.dimensions,
             "metric": index.metric,
-            "profile": "compact" if index.compact else "fast",
-            "m": index.m,
-            "ef_construction": index.ef_construction,
-            "seed": index.seed,
-            "index": "hnsw" if layers and len(index) > searching.EXACT_LIMIT else "exact",
+            "index": index.kind,
+            **index.described,
+            "answers": index.answers,
             "searches": self._searches,
             "avg_search_ms": self._search_nanoseconds / max(1, self._searches) / 1e6,
             "memory_bytes": index.memory_bytes + self._items.memory_bytes,

@@ -36,7 +36,7 @@ _summing: set[Callable[..., Any]] = set()
 _finite: set[Callable[..., Any]] = set()
 _lock = threading.Lock()
 _compiled = False
-_warm = False
+_warm: frozenset[str] = frozenset()
 
 
 def kernel(function: Function) -> Function:
@@ -113,14 +113,16 @@ def boxed(value: Any) -> Any:
     return CompiledBox(value)
 
 
-def is_warm() -> bool:
-    """Whether every kernel that an index calls is there as machine code: a call waits for no compiler."""
-    return _warm
+def is_warm(family: str = "graph") -> bool:
+    """Whether every kernel that an index calls is there as machine code: a call waits for no compiler. Those of a graph and those of
+    inverted lists ("lists") are two families: who needs one does not wait for the other."""
+    return family in _warm
 
 
-def note_warm() -> None:
+def note_warm(family: str = "graph") -> None:
     global _warm
-    _warm = _compiled
+    if _compiled:
+        _warm |= {family}
 
 
 def is_compiled() -> bool:

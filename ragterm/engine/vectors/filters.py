@@ -32,6 +32,8 @@ COMBINATORS = ("$and", "$or", "$not")
 RANGES = ("$gt", "$gte", "$lt", "$lte")
 _DEEPEST = 32
 
+_KNOWN = 64
+
 
 @dataclass(frozen=True)
 class Equals:
@@ -85,6 +87,23 @@ def parse_filter(given: Mapping[str, object]) -> Filter:
     """Raises UsageError naming the operator and its place for an unknown operator and for an operand of the wrong kind."""
     condition = _filter(given, "", 1)
     return Filter(condition, canonical(condition))
+
+
+class ParsedFilters:
+    """Filters that were asked for, parsed: that takes as long as to search behind one, and most are asked again."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, Filter] = {}
+
+    def of(self, given: Mapping[str, object]) -> Filter:
+        """Raises UsageError, as `parse_filter`."""
+        asked = repr(given)
+        parsed = self._known.get(asked)
+        if parsed is None:
+            if len(self._known) >= _KNOWN:
+                self._known.clear()
+            parsed = self._known[asked] = parse_filter(given)
+        return parsed
 
 
 def canonical(condition: Condition) -> str:

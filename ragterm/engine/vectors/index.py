@@ -9,24 +9,27 @@ This half changes it; `searching.py` is the other.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from ragterm.engine.types.errors import UsageError
-from ragterm.engine.vectors import hnsw, search
+from ragterm.engine.vectors import graph_snapshot, hnsw, search, searching
 from ragterm.engine.vectors.codes import lost, planes_of, quantise, row_width, scale_for, step_of, words_of
 from ragterm.engine.vectors.construction import insert_nodes, insertion_order
 from ragterm.engine.vectors.flat import checked_vectors
+from ragterm.engine.vectors.graph_snapshot import GraphSnapshot
 from ragterm.engine.vectors.growing import Growing
-from ragterm.engine.vectors.index_snapshot import IndexSnapshot
 from ragterm.engine.vectors.index_state import NO_ROWS, State, half_squares, longest_code, unit_rows
 from ragterm.engine.vectors.searching import Searching
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
+
+    from ragterm.engine.vectors.index_snapshot import Kept
+    from ragterm.engine.vectors.metadata import Json
 
     Floats = NDArray[np.float32]
     Rows = NDArray[np.int64]
@@ -47,6 +50,10 @@ _AT_ONCE = 65_536
 class VectorIndex(Searching):
     """Vectors (d,) float32 by row. Scores: cosine in [-1, 1], the dot product, or the negative Euclidean distance; higher is better.
     Raises UsageError for NaN, infinity and another dimension; nothing is changed then."""
+
+    kind = "hnsw"
+    kernels = "graph"
+    effort = "ef_search"
 
     def __init__(
         self,
@@ -72,12 +79,12 @@ class VectorIndex(Searching):
         self._changing = threading.RLock()
         self._linking = threading.Lock()
         self._local = threading.local()
-        self._vectors = Growing((dimensions,), np.float32)
-        self._codes = Growing((row_width(dimensions, 4),), np.uint8)
-        self._lower = Growing((row_width(dimensions, 4),), np.uint8)
-        self._words = Growing((dimensions,), np.int16)
-        self._errors = Growing((), np.float32)
-        self._norms = Growing((), np.float64)
+        self._vectors = Growing.rows((dimensions,), np.float32)
+        self._codes = Growing.rows((row_width(dimensions, 4),), np.uint8)
+        self._lower = Growing.rows((row_width(dimensions, 4),), np.uint8)
+        self._words = Growing.rows((dimensions,), np.int16)
+        self._errors = Growing.rows((), np.float32)
+        self._norms = Growing.rows((), np.float64)
         self._state = State(
             vectors=self._vectors.append(np.empty((0, dimensions), dtype=np.float32)),
             alive=np.empty(0, dtype=np.bool_),
@@ -111,6 +118,28 @@ class VectorIndex(Searching):
     @property
     def deleted(self) -> int:
         return len(self._state.vectors) - self._state.live
+
+    @property
+    def exact_limit(self) -> int:
+        """Up to so many rows a graph is of no use."""
+        return searching.EXACT_LIMIT
+
+    @property
+    def answers(self) -> str:
+        """What answers a search without a filter now."""
+        state = self._state
+        return self.kind if state.live > searching.EXACT_LIMIT and self._can_walk(state) else "exact"
+
+    @property
+    def parameters(self) -> Mapping[str, Json]:
+        """What a graph that was kept must have been made with."""
+        how: dict[str, Json] = {"metric": self.metric, "compact": self.compact}
+        return how | {"m": self.m, "ef_construction": self.ef_construction, "seed": self.seed}
+
+    @property
+    def described(self) -> Mapping[str, Any]:
+        shape = {"m": self.m, "ef_construction": self.ef_construction, "seed": self.seed}
+        return {"profile": "compact" if self.compact else "fast"} | shape
 
     @property
     def needs_rebuild(self) -> bool:
@@ -190,16 +219,21 @@ class VectorIndex(Searching):
         with self._changing:
             self._state = self._state.with_removed(np.asarray(rows, dtype=np.int64))
 
-    def keep(self) -> IndexSnapshot:
-        """What is worth keeping in a file."""
-        state = self._state
-        return IndexSnapshot(
-            state.codes, state.lower, state.errors, state.scale, state.fitted, state.longest, state.graph, state.linked
-        )
+    @property
+    def made(self) -> object:
+        return self._state.graph
 
-    def take(self, kept: IndexSnapshot, stored: Floats, alive: Mask) -> None:
-        """Begin with what was kept of the first rows of `stored` (n, d), of which `alive` (n,) live. The index is empty."""
-        rows = len(kept.codes)
+    def keep(self) -> Kept | None:
+        """What is worth keeping in a file."""
+        of = self._state
+        linked = of.linked if of.graph is not None else 0
+        return GraphSnapshot(of.codes, of.lower, of.errors, of.scale, of.fitted, of.longest, of.graph, linked).kept()
+
+    def take(self, file: Kept, stored: Floats, alive: Mask) -> None:
+        """Begin with what was kept of the first rows of `stored` (n, d), of which `alive` (n,) live. The index is empty. Raises
+        SnapshotError when it does not fit."""
+        kept = graph_snapshot.taken(file, self.dimensions, self.compact)
+        rows = file.rows
         with self._changing:
             state = State(
                 vectors=stored[:rows],

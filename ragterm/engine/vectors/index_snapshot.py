@@ -1,4 +1,5 @@
-"""What of a `VectorIndex` is kept in `index.snapshot`: codes and links, which take seconds to make anew; never vectors or tombstones.
+"""`index.snapshot`, beside the vectors of a database: what takes seconds to make anew, of a graph or of inverted lists. Never vectors
+or tombstones.
 
 The rows of a database are only ever appended, so a snapshot of its first rows stays true. Their fingerprint says that they are the
 same rows: a folder may have been copied, or restored, and gone another way since.
@@ -10,11 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from ragterm.engine.vectors import hnsw
-from ragterm.engine.vectors.codes import Scale, row_width
-from ragterm.engine.vectors.kernels import aligned
 from ragterm.engine.vectors.snapshot import SnapshotError, read_snapshot, read_values, write_snapshot
 
 if TYPE_CHECKING:
@@ -29,84 +25,42 @@ KIND = "index"
 
 
 @dataclass(frozen=True)
-class IndexSnapshot:
-    """Codes of 4 bits of the first rows, and the graph of the first `linked` of them."""
+class Kept:
+    """What is kept of an index of `rows` rows, the first `linked` of which are in its graph or lists. `values` are JSON.
+    `made`: another object once the graph or the lists have been made anew."""
 
-    codes: NDArray[np.uint8]  # (n, width)
-    lower: NDArray[np.uint8]  # (n, width), or (0, width)
-    errors: NDArray[np.float32]  # (n,)
-    scale: Scale
-    fitted: int
-    longest: float
-    graph: hnsw.Graph | None  # without codes
+    rows: int
     linked: int
+    values: Mapping[str, Any]
+    sections: Mapping[str, NDArray[Any]]
+    made: object = None
 
 
-def write(folder: Path, fingerprint: str, parameters: Mapping[str, Any], kept: IndexSnapshot) -> None:
+def write(folder: Path, fingerprint: str, parameters: Mapping[str, Any], kept: Kept) -> None:
     """Raises OSError."""
-    graph = kept.graph
-    values = {
-        "fingerprint": fingerprint,
-        "parameters": dict(parameters),
-        "rows": len(kept.codes),
-        "scale": list(kept.scale),
-        "fitted": kept.fitted,
-        "longest": kept.longest,
-        "linked": kept.linked if graph is not None else 0,
-        "top": [] if graph is None else [int(x) for x in graph.top],
-    }
-    sections: dict[str, NDArray[Any]] = {"codes": kept.codes, "lower": kept.lower, "errors": kept.errors}
-    if graph is not None:
-        sections |= {"levels": graph.levels, "links": graph.links, "upper_row": graph.upper_row}
-    write_snapshot(folder / FILE, KIND, values, sections)
+    beside = {"fingerprint": fingerprint, "parameters": dict(parameters), "rows": kept.rows, "linked": kept.linked}
+    write_snapshot(folder / FILE, KIND, {**kept.values, **beside}, kept.sections)
 
 
 def linked_rows(folder: Path, fingerprint: Fingerprint, parameters: Mapping[str, Any], rows: int) -> int:
-    """How many rows the graph in the file has; 0 without a file for these rows. The graph itself is not read."""
+    """How many rows the graph or the lists in the file have; 0 without a file for these rows. They themselves are not read."""
     try:
         return int(_checked(folder, read_values(folder / FILE, KIND), fingerprint, parameters, rows)["linked"])
     except SnapshotError:
         return 0
 
 
-def read(
-    folder: Path, fingerprint: Fingerprint, dimensions: int, parameters: Mapping[str, Any], rows: int
-) -> IndexSnapshot:
+def read(folder: Path, fingerprint: Fingerprint, parameters: Mapping[str, Any], rows: int) -> Kept:
     """Raises SnapshotError when there is no whole file with these parameters of at most the first `rows` rows, whose `fingerprint` it
     bears."""
-    values, arrays = read_snapshot(folder / FILE, KIND)
+    values, sections = read_snapshot(folder / FILE, KIND)
     _checked(folder, values, fingerprint, parameters, rows)
-    count, linked = values["rows"], values["linked"]
-    width = row_width(dimensions, 4)
-    wanted = {"codes": (count, width), "lower": (count if parameters["compact"] else 0, width), "errors": (count,)}
-    if linked:
-        wanted |= {"levels": (linked,), "upper_row": (linked,)}
-    if linked > count or any(arrays[name].shape != shape for name, shape in wanted.items()):
-        raise _foreign(folder)
-    graph = None
-    if linked:
-        links = aligned(arrays["links"].shape, np.int32)  # the file's sections are not in huge pages
-        links[:] = arrays["links"]
-        graph = hnsw.Graph(
-            codes=arrays["codes"][:0],
-            bits=8,
-            sums=np.empty(0, dtype=np.int32),
-            bias=np.empty(0, dtype=np.int32),
-            levels=arrays["levels"],
-            links=links,
-            upper_row=arrays["upper_row"],
-            top=np.array(values["top"], dtype=np.int64),
-        )
-    return IndexSnapshot(
-        codes=arrays["codes"],
-        lower=arrays["lower"],
-        errors=arrays["errors"],
-        scale=Scale(*values["scale"]),
-        fitted=values["fitted"],
-        longest=values["longest"],
-        graph=graph,
-        linked=linked,
-    )
+    return Kept(values["rows"], values["linked"], values, sections)
+
+
+def misfit(what: str) -> SnapshotError:
+    """For whoever takes what was kept: it is whole, but no index of this kind."""
+    return SnapshotError("The snapshot cannot be used", what, "it will be rebuilt by itself")
 
 
 def _checked(

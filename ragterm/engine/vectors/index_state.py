@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -25,6 +25,16 @@ if TYPE_CHECKING:
 NO_ROWS = np.empty(0, dtype=np.int64)
 NOTHING = (NO_ROWS, np.empty(0))
 _AT_ONCE = 4096
+
+
+class HasRows(Protocol):
+    """Row i is vectors[i] (n, d), a tombstone where alive[i] is False."""
+
+    @property
+    def vectors(self) -> Floats: ...
+
+    @property
+    def alive(self) -> Mask: ...
 
 
 @dataclass(frozen=True)
@@ -118,7 +128,7 @@ def references(objects: NDArray[np.object_]) -> NDArray[np.int64]:
     return np.ctypeslib.as_array((ctypes.c_int64 * len(objects)).from_address(objects.ctypes.data))
 
 
-def within(rows: Rows, state: State) -> Rows:
+def within(rows: Rows, state: HasRows) -> Rows:
     """Ascending `rows` as far as the state has them: whoever chose them may have seen more."""
     return rows if not len(rows) or rows[-1] < len(state.vectors) else rows[rows < len(state.vectors)]
 
@@ -130,7 +140,7 @@ def of_length(allowed: Mask, rows: int) -> Mask:
     return np.concatenate([allowed, np.zeros(rows - len(allowed), dtype=np.bool_)])
 
 
-def exact_by_numpy(state: State, metric: int, query: Floats, k: int, among: Rows | None) -> Found:
+def exact_by_numpy(state: HasRows, metric: int, query: Floats, k: int, among: Rows | None) -> Found:
     """The best `k` of the rows `among` (all, for None) that live: in float64, ties by row. Without kernels, and for numbers of any
     size that float32 has."""
     wide = query.astype(np.float64)
@@ -164,9 +174,14 @@ def merged(one: Found, other: Found, k: int) -> Found:
 
 def unit_rows(vectors: Floats) -> Floats:
     """Each row at length 1; a zero row stays zero."""
-    lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64))[:, np.newaxis]
+    lengths = lengths_of(vectors)[:, np.newaxis]
     scaled: Floats = (vectors / np.where(lengths == 0, 1.0, lengths)).astype(np.float32)
     return scaled
+
+
+def lengths_of(vectors: Floats) -> NDArray[np.float64]:
+    lengths: NDArray[np.float64] = np.sqrt(np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64))
+    return lengths
 
 
 def half_squares(vectors: Floats) -> NDArray[np.float64]:
@@ -176,8 +191,7 @@ def half_squares(vectors: Floats) -> NDArray[np.float64]:
 
 def longest_code(vectors: Floats, errors: Floats) -> float:
     """An upper bound of |x'|: no longer than |x| and what was lost together."""
-    lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64)) + errors
-    return float(lengths.max(initial=0.0)) * UP
+    return float((lengths_of(vectors) + errors).max(initial=0.0)) * UP
 
 
 def one_query(checked: Floats) -> Floats:

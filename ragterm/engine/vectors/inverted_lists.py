@@ -168,3 +168,37 @@ def without_gaps(lists: Lists) -> Lists:
     slots, labels = used_slots(lists)
     fresh = empty_lists(len(lists.counts), lists.vectors.shape[1], lists.codes.shape[1])
     return appended(fresh, labels, lists.rows[slots].astype(np.int64), payload_of(lists, slots))
+
+
+def check_lists(lists: Lists, rows: int) -> list[str]:
+    """What is wrong with the lists of an index of `rows` rows, one sentence each; empty when they are sound. Checked: shapes fit each
+    other, every page in use belongs to one list, chains are as long as their lists, no row is there twice or out of range."""
+    pages, taken = len(lists.nexts), lists.taken
+    fits = {len(lists.rows), len(lists.vectors) or pages * PAGE_ROWS, len(lists.biases) or pages * PAGE_ROWS}
+    if fits != {pages * PAGE_ROWS} or len(lists.codes) not in (0, pages) or not 0 <= taken <= pages:
+        return ["the arrays are not of one length"]
+    if not len(lists.firsts) == len(lists.lasts) == len(lists.counts) or (lists.counts < 0).any():
+        return ["the lists are not of one number"]
+    left = -(-lists.counts.astype(np.int64) // PAGE_ROWS)
+    if int(left.sum()) != taken:
+        return [f"{taken} pages are in use, the lists need {int(left.sum())}"]
+    at, longer = lists.firsts.astype(np.int64), left > 0
+    met = np.zeros(taken, dtype=np.int64)
+    while longer.any():
+        here = at[longer]
+        if here.min() < 0 or here.max() >= taken:
+            return ["a list leads to no page"]
+        np.add.at(met, here, 1)
+        ends = longer & (left == 1)
+        if (at[ends] != lists.lasts[ends]).any():
+            return ["a list does not end with its last page"]
+        left[longer] -= 1
+        at[longer] = lists.nexts[here]
+        longer = left > 0
+    if (met != 1).any():
+        return ["a page belongs to two lists, or to none"]
+    held = lists.rows[: taken * PAGE_ROWS]
+    if (held >= rows).any() or (held < -1).any():
+        return [f"a row is none of {rows}"]
+    there = np.bincount(held[held >= 0], minlength=1)
+    return ["a row is there twice"] if (there > 1).any() else []

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from ragterm.engine.types.errors import UsageError
-from ragterm.engine.vectors.grown import Grown
+from ragterm.engine.vectors.growing import Growing
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -60,8 +60,8 @@ class ItemRows:
 
     def __init__(self) -> None:
         self._ids = bytearray()
-        self._ends = Grown(np.zeros(1, dtype=np.int64))
-        self._alive = Grown(np.empty(0, dtype=np.bool_))
+        self._ends = Growing(np.zeros(1, dtype=np.int64))
+        self._alive = Growing(np.empty(0, dtype=np.bool_))
         self.live = 0
 
     def __len__(self) -> int:
@@ -81,15 +81,15 @@ class ItemRows:
     def append(self, ids: Sequence[bytes]) -> None:
         ends = np.cumsum(np.fromiter(map(len, ids), dtype=np.int64, count=len(ids))) + len(self._ids)
         self._ids += b"".join(ids)
-        self._ends.extend(ends)
-        self._alive.extend(np.ones(len(ids), dtype=np.bool_))
+        self._ends.append(ends)
+        self._alive.append(np.ones(len(ids), dtype=np.bool_))
         self.live += len(ids)
 
     def remove(self, rows: RowArray) -> None:
         """Those that are not alive any more may be among them."""
         alive = self._alive.view.copy()
         alive[rows] = False
-        self._alive = Grown(alive)
+        self._alive = Growing(alive)
         self.live = int(np.count_nonzero(alive))
 
     def id_at(self, row: int) -> bytearray:

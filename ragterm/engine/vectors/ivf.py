@@ -15,17 +15,19 @@ Beside that: the centroids, 4 d lists bytes, those of PQ, 1,024 d bytes at 8 bit
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ragterm.engine.types.errors import UsageError
-from ragterm.engine.vectors import execution, inverted_lists, ivf_search
+from ragterm.engine.vectors import inverted_lists, ivf_search
 from ragterm.engine.vectors.flat import checked_vectors
 from ragterm.engine.vectors.index import METRICS, Metric
 from ragterm.engine.vectors.index_state import unit_rows
-from ragterm.engine.vectors.inverted_lists import Lists, Payload
+from ragterm.engine.vectors.inverted_lists import Payload
+from ragterm.engine.vectors.ivf_state import IvfState, Ready, made_ready, plain, untrained
 from ragterm.engine.vectors.kmeans import POINTS_PER_CENTROID, k_means, nearest_centroids, sample
 from ragterm.engine.vectors.pq import PqParameters, ProductQuantiser, as_coded, as_kept, train_quantiser
 
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float32]
     Rows = NDArray[np.int64]
+    Mask = NDArray[np.bool_]
     Found = tuple[Rows, NDArray[np.float64]]
 
 ROUNDS = 10
@@ -43,21 +46,6 @@ NPROBE = 8
 _AT_ONCE = 16_384
 _MOST_ROWS = 2**31 - 1
 _NO_ROWS = np.empty(0, dtype=np.int64)
-
-
-@dataclass(frozen=True)
-class _State:
-    """What a search reads."""
-
-    lists: Lists
-    centroids: Floats  # (1, d, lists), or without lists before training
-    anchors: Floats  # (lists,) how much of its centroid PQ takes away from a row
-    quantiser: ProductQuantiser | None
-    originals: Floats
-    rows: int = 0  # the next to be given
-    live: int = 0
-    removed: int = 0  # slots that hold nothing
-    largest_bias: float = 0.0
 
 
 class IvfIndex:
@@ -89,13 +77,16 @@ class IvfIndex:
         self._metric = METRICS[metric]
         self._changing = threading.RLock()
         self._local = threading.local()
-        self._state = _State(
-            lists=inverted_lists.empty_lists(lists, dimensions, pq.row_bytes if pq else 0),
-            centroids=np.empty((1, dimensions, 0), dtype=np.float32),
-            anchors=np.empty(0, dtype=np.float32),
-            quantiser=None,
-            originals=np.empty((0, dimensions), dtype=np.float32),
-        )
+        self._state = untrained(lists, dimensions, pq.row_bytes if pq else 0)
+
+    @classmethod
+    def of(cls, metric: Metric, seed: int, state: IvfState) -> IvfIndex:
+        """An index that begins with this trained state."""
+        quantiser = state.quantiser
+        pq = None if quantiser is None else PqParameters(quantiser.subspaces, quantiser.bits)
+        index = cls(state.centroids.shape[1], metric, state.centroids.shape[2], pq, seed)
+        index._state = state
+        return index
 
     # -- what is there ------------------------------------------------------------------------------------------------
 
@@ -110,7 +101,12 @@ class IvfIndex:
 
     @property
     def trained(self) -> bool:
-        return bool(self._state.centroids.size)
+        return self._state.trained
+
+    @property
+    def state(self) -> IvfState:
+        """All of it at this moment, for `probe` and `scan`."""
+        return self._state
 
     @property
     def centroids(self) -> Floats:
@@ -144,9 +140,7 @@ class IvfIndex:
     @property
     def memory_bytes(self) -> int:
         """Of all arrays, but those handed to `rescore_from`."""
-        state = self._state
-        arrays = [array for array in state.lists if isinstance(array, np.ndarray)] + [state.centroids]
-        return sum(a.nbytes for a in arrays) + (state.quantiser.parts.nbytes if state.quantiser else 0)
+        return self._state.memory_bytes
 
     # -- changing -----------------------------------------------------------------------------------------------------
 
@@ -154,9 +148,10 @@ class IvfIndex:
         array = checked_vectors(vectors, self.dimensions)
         return unit_rows(array) if self.metric == "cosine" else array
 
-    def train(self, vectors: ArrayLike) -> None:
+    def train(self, vectors: ArrayLike, each: Callable[[], None] | None = None) -> None:
         """Find the cells, and for PQ the centroids of each part (sections IV-A and II-B), from vectors (n, d) like those to come; 256
-        for each list suffice, more are not looked at. Raises UsageError for fewer vectors than lists, and once there are rows."""
+        for each list suffice, more are not looked at. `each` is called again and again meanwhile, and may raise to stop. Raises
+        UsageError for fewer vectors than lists, and once there are rows."""
         points = self._checked(vectors)
         if len(points) < self.lists:
             raise UsageError(
@@ -168,7 +163,7 @@ class IvfIndex:
             if self._state.rows:
                 raise UsageError("The index has rows already", "", "train a new index, then add the rows to it")
             spherical = self.metric == "cosine"
-            centroids = k_means(points, self.lists, self.seed, ROUNDS, spherical)
+            centroids = k_means(points, self.lists, self.seed, ROUNDS, spherical, each)
             quantiser, anchors = None, np.ones(self.lists, dtype=np.float32)
             if self.pq is not None:
                 wanted = POINTS_PER_CENTROID << self.pq.bits
@@ -177,7 +172,7 @@ class IvfIndex:
                 if spherical:
                     anchors = mean_products(labels, losses, self.lists)
                 near = anchors[labels, np.newaxis] * centroids[labels]
-                quantiser = train_quantiser(points - near, self.pq, self.seed)
+                quantiser = train_quantiser(points - near, self.pq, self.seed, each)
             transposed = np.ascontiguousarray(centroids.T)[np.newaxis]
             self._state = replace(self._state, centroids=transposed, anchors=anchors, quantiser=quantiser)
 
@@ -185,41 +180,52 @@ class IvfIndex:
         """Add vectors (n, d) or one (d,); the row of the first, the others follow. Raises UsageError before training."""
         points = self._checked(vectors)
         with self._changing:
+            first = self._state.rows
+            self.put(points, first + np.arange(len(points)))
+            return first
+
+    def put(self, points: Floats, rows: Rows, each: Callable[[int], None] | None = None) -> None:
+        """Add vectors (n, d) as `add` would keep them, under these row numbers (n,), ascending, behind all that there are. `each` is
+        told how many are done, and may raise to stop: nothing is changed then. Raises UsageError before training."""
+        with self._changing:
             state = self._state
             if not self.trained:
                 raise UsageError("The index is not trained", "its lists do not exist yet", "call train() first")
-            first = state.rows
-            if first + len(points) > _MOST_ROWS:
+            if not len(rows):
+                return
+            if int(rows[-1]) >= _MOST_ROWS:
                 raise UsageError(f"More than {_MOST_ROWS:,} rows", "", "divide them among several indexes")
-            parts = [self._coded(state, points[i : i + _AT_ONCE]) for i in range(0, len(points), _AT_ONCE)]
-            if not parts:
-                return first
-            labels = np.concatenate([label for label, _ in parts])
-            payload = Payload(*(np.concatenate(arrays) for arrays in zip(*(p for _, p in parts), strict=True)))
-            lists = inverted_lists.appended(state.lists, labels, first + np.arange(len(points)), payload)
+            parts = []
+            for start in range(0, len(points), _AT_ONCE):
+                parts.append(self._coded(state, points[start : start + _AT_ONCE]))
+                if each is not None:
+                    each(start + len(parts[-1][0]))
+            labels, losses, codes, biases = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+            vectors = points if state.quantiser is None else points[:0]
+            lists = inverted_lists.appended(state.lists, labels, rows, Payload(vectors, codes, biases))
             self._state = replace(
                 state,
                 lists=lists,
-                rows=first + len(points),
+                rows=int(rows[-1]) + 1,
                 live=state.live + len(points),
-                largest_bias=max(state.largest_bias, float(np.abs(payload.biases).max(initial=0.0))),
+                largest_bias=max(state.largest_bias, float(np.abs(biases).max(initial=0.0))),
+                losses=state.losses + float(losses.sum(dtype=np.float64)),
+                put=state.put + len(points),
             )
-            return first
 
-    def _coded(self, state: _State, points: Floats) -> tuple[Rows, Payload]:
-        """The list of each vector, and what is kept of it there (section IV-B)."""
+    def _coded(self, state: IvfState, points: Floats) -> tuple[Rows, Floats, NDArray[np.uint8], Floats]:
+        """The list of each vector, how far it lies from there, its codes and biases as they are kept there (section IV-B)."""
         centroids = state.centroids[0].T
-        labels, _ = nearest_centroids(points, centroids, self.metric == "cosine")
+        labels, losses = nearest_centroids(points, centroids, self.metric == "cosine")
+        biases = np.empty(0, dtype=np.float32)
         if state.quantiser is None:
-            return labels, Payload(points, np.empty((len(points), 0), dtype=np.uint8), np.empty(0, dtype=np.float32))
+            return labels, losses, np.empty((len(points), 0), dtype=np.uint8), biases
         near = state.anchors[labels, np.newaxis] * centroids[labels]
         codes = state.quantiser.encode(points - near)
-        biases = np.empty(0, dtype=np.float32)
         if self.metric == "euclidean":
             left = state.quantiser.decode(codes).astype(np.float64)
             biases = np.einsum("ij,ij->i", left, left / 2 + near).astype(np.float32)
-        kept = as_kept(codes, state.quantiser.bits)
-        return labels, Payload(np.empty((0, self.dimensions), dtype=np.float32), kept, biases)
+        return labels, losses, as_kept(codes, state.quantiser.bits), biases
 
     def remove(self, rows: ArrayLike) -> int:
         """Take rows out; how many were there. Their memory comes back when a quarter of it would be lost."""
@@ -242,70 +248,73 @@ class IvfIndex:
                 f"pass float32 rows of {self.dimensions} dimensions",
             )
         with self._changing:
-            # As a plain array: what numba makes of a memory map would be compiled apart.
-            self._state = replace(self._state, originals=vectors.view(np.ndarray))
+            self._state = replace(self._state, originals=plain(vectors))
 
     # -- searching ----------------------------------------------------------------------------------------------------
 
-    def search(self, query: ArrayLike, k: int = 10, nprobe: int = NPROBE, rescored: int = 0) -> Found:
+    def search(
+        self, query: ArrayLike, k: int = 10, nprobe: int = NPROBE, rescored: int = 0, allowed: Mask | None = None
+    ) -> Found:
         """Rows int64 and scores float64 of the best `k` rows found for `query` (d,), best first, ties by row; fewer where the lists
         looked into have fewer.
 
         `nprobe`: lists to look into, at least 1, at most all. `rescored`: for IVF-PQ, how many candidates, at least k, are scored by
-        their float32 rows; 0: none, the scores are then those of codes. IVF-Flat needs none: its scores are exact.
-        Raises UsageError for candidates to be rescored without `rescore_from`.
+        their float32 rows; 0: none, the scores are then those of codes. IVF-Flat needs none: its scores are exact. `allowed` bool
+        (rows,): only these rows. Raises UsageError for candidates to be rescored without `rescore_from`.
         """
-        state = self._state
-        array = self._as_query(query)
+        return self.probe(self._state, self._as_query(query), k, nprobe, rescored, allowed)[:2]
+
+    def probe(
+        self, state: IvfState, query: Floats, k: int, nprobe: int, rescored: int, allowed: Mask | None = None
+    ) -> tuple[Rows, NDArray[np.float64], int, int]:
+        """`search` of `state`; with the rows and scores, how many rows were in the lists looked into, and how many of them were
+        allowed."""
         if k < 1 or state.live == 0:
-            checked_vectors(array, self.dimensions, "query")
-            return _NO_ROWS, np.empty(0)
+            checked_vectors(query, self.dimensions, "query")
+            return _NO_ROWS, np.empty(0), 0, 0
         nprobe = min(max(nprobe, 1), self.lists)
         k = min(k, state.live)
         rescored = 0 if self.pq is None else max(rescored, 0)
+        if allowed is not None and len(allowed) < state.rows:
+            raise UsageError(f"A mask of {len(allowed)} of {state.rows} rows", "", "pass one value for each row")
         if rescored:
             if len(state.originals) < state.rows:
                 raise UsageError(
                     f"{len(state.originals)} of {state.rows} rows can be scored again", "", "pass all to rescore_from()"
                 )
             rescored = min(max(rescored, k), state.live)
-        box, prepared = self._box(state, nprobe, rescored, k)
+        box, prepared = self._ready(state, nprobe, rescored, k).allowing(allowed)
         if self.pq is None:
-            count = ivf_search.search_flat(box, array, k, nprobe, self._metric)
+            count = ivf_search.search_flat(box, query, k, nprobe, self._metric)
         else:
-            count = ivf_search.search_codes(box, array, k, nprobe, rescored, self._metric)
+            count = ivf_search.search_codes(box, query, k, nprobe, rescored, self._metric)
+        return *self._found(prepared, count, query), int(prepared.seen[0]), int(prepared.seen[1])
+
+    def scan(self, state: IvfState, query: Floats, k: int, rows: Rows) -> Found:
+        """The best `k` of `rows`, int64 ascending, by the float32 rows of `rescore_from`, without lists. The scores are those that
+        `probe` gives rows that it rescores, to the last bit."""
+        ready = self._ready(state, 1, 0, k)
+        return self._found(ready.prepared, ivf_search.scan_rows(ready.box, query, rows, k, self._metric), query)
+
+    def _found(self, prepared: ivf_search.Prepared, count: int, query: Floats) -> Found:
         if count < 0:
-            checked_vectors(array, self.dimensions, "query")  # raises: NaN or infinity
+            checked_vectors(query, self.dimensions, "query")  # raises: NaN or infinity
         return prepared.result.rows[:count].copy(), prepared.result.scores[:count].copy()
 
     def _as_query(self, query: ArrayLike) -> Floats:
         """float32 (d,). What is an array already is looked at by the kernels alone."""
         if type(query) is np.ndarray and query.dtype == np.float32 and query.shape == (self.dimensions,):
-            plain: Floats = np.ascontiguousarray(query)
+            plain_query: Floats = np.ascontiguousarray(query)
         else:
-            plain = checked_vectors(query, self.dimensions, "query")[0]
-        return plain
+            plain_query = checked_vectors(query, self.dimensions, "query")[0]
+        return plain_query
 
-    def _box(self, state: _State, nprobe: int, rescored: int, k: int) -> tuple[Any, ivf_search.Prepared]:
+    def _ready(self, state: IvfState, nprobe: int, rescored: int, k: int) -> Ready:
         """What this thread's searches of `state` read and write; made anew when the state changes or more room is needed."""
-        kept: _Ready | None = self._local.__dict__.get("kept")
-        if kept is None or kept.state is not state or kept.nprobe < nprobe or kept.rescored < rescored or kept.k < k:
-            nprobe, k = min(max(nprobe, 64), self.lists), max(k, 64)
-            parts = np.empty((0, 0, 0), dtype=np.float32) if state.quantiser is None else state.quantiser.parts
-            prepared = ivf_search.prepared_for(
-                state.lists,
-                state.centroids,
-                state.anchors,
-                parts,
-                state.originals,
-                state.largest_bias,
-                nprobe,
-                max(k, rescored),
-                k,
-            )
-            kept = _Ready(state, nprobe, rescored, k, execution.boxed(prepared), prepared)
-            self._local.kept = kept
-        return kept.box, kept.prepared
+        kept: Ready | None = self._local.__dict__.get("kept")
+        if kept is None or not kept.has(state, nprobe, rescored, k):
+            kept = self._local.kept = made_ready(state, min(max(nprobe, 64), self.lists), rescored, max(k, 64))
+        return kept
 
 
 def mean_products(labels: Rows, losses: Floats, lists: int) -> Floats:
@@ -316,13 +325,3 @@ def mean_products(labels: Rows, losses: Floats, lists: int) -> Floats:
     counts = np.bincount(labels, minlength=lists)
     sums = np.bincount(labels, weights=1 - losses, minlength=lists)
     return np.where(counts > 0, sums / np.maximum(counts, 1), 1.0).astype(np.float32)
-
-
-@dataclass(frozen=True, slots=True)
-class _Ready:
-    state: _State
-    nprobe: int
-    rescored: int
-    k: int
-    box: Any
-    prepared: ivf_search.Prepared

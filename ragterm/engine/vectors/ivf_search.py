@@ -8,6 +8,9 @@ Everything between the query's arrival and the k rows is one compiled function. 
 
 a is the anchor: 1, but for cosine, where c has length 1 and a c is the mean of the list.
 
+Behind a filter, or among tombstones, rows that are not allowed are passed over where they lie; pages without any that is are not
+looked at. How many rows there were and how many passed is counted: whoever asks can tell whether the filter follows the vectors.
+
 The table of r.q serves all lists: the bias, 4 bytes a row, stands for the table for each list that equation 13 would need.
 """
 
@@ -61,9 +64,11 @@ class Prepared(NamedTuple):
     anchors: Floats  # (lists,)
     parts: Floats  # (m, d / m, centroids) of PQ
     originals: Floats  # (n, d) float32 rows to score again, or (0, d)
+    allowed: NDArray[np.bool_]  # (n,) the rows that may be found, or (0,) for all
+    seen: NDArray[np.int64]  # (2,) rows in the lists looked into, and those of them that are allowed
     largest_bias: float
     nearness: Floats  # (1, lists) how near the query is to each centroid
-    probed: Result  # (nprobe,) the lists looked into, nearest first
+    probed: Result  # (nprobe,) the lists looked into
     sums: Floats  # (m, centroids) products of the query
     peaks: Floats  # (centroids,)
     table: NDArray[np.int16]  # the same in whole numbers
@@ -79,6 +84,7 @@ def prepared_for(
     anchors: Floats,
     parts: Floats,
     originals: Floats,
+    allowed: NDArray[np.bool_],
     largest_bias: float,
     nprobe: int,
     kept: int,
@@ -91,6 +97,8 @@ def prepared_for(
         anchors=anchors,
         parts=parts,
         originals=originals,
+        allowed=allowed,
+        seen=np.zeros(2, dtype=np.int64),
         largest_bias=largest_bias,
         nearness=np.empty((1, centroids.shape[2]), dtype=np.float32),
         probed=new_result(nprobe),
@@ -128,16 +136,22 @@ def squares(centroids: Floats, query: Floats, nearness: Floats) -> None:
 
 @kernel
 def choose_lists(prepared: Prepared, query: Floats, nprobe: int, metric: int) -> int:
-    """Section IV-C, step 1: the `nprobe` lists whose centroids are nearest to the query (d,), in prepared.probed; how many."""
+    """Section IV-C, step 1: the `nprobe` lists whose centroids are nearest to the query (d,), in prepared.probed, nearest first; how
+    many. All lists come in their own order."""
     if metric == EUCLIDEAN:
         squares(prepared.centroids, query, prepared.nearness)
     else:
         products(prepared.centroids, query, prepared.nearness)
     size = 0
     probed = prepared.probed
+    every = nprobe >= prepared.nearness.shape[1]  # their order costs more than it saves
     for number in range(prepared.nearness.shape[1]):
         near = np.float64(prepared.nearness[0, number])
-        if size < nprobe or near > probed.scores[size - 1]:
+        if every:
+            probed.rows[number] = number
+            probed.scores[number] = near
+            size += 1
+        elif size < nprobe or near > probed.scores[size - 1]:
             size = insert_result(probed, size, nprobe, number, near)
     return size
 
@@ -188,7 +202,8 @@ def search_flat(box: Box, query: Floats, k: int, nprobe: int, metric: int) -> in
     length = length_of(query)
     if not length < np.inf:
         return -1
-    kept = size = 0
+    kept = size = looked = passed = 0
+    filtered = prepared.allowed.shape[0] > 0
     for i in range(choose_lists(prepared, query, nprobe, metric)):
         number = prepared.probed.rows[i]
         page = lists.firsts[number]
@@ -197,6 +212,10 @@ def search_flat(box: Box, query: Floats, k: int, nprobe: int, metric: int) -> in
             for slot in range(page * PAGE_ROWS, page * PAGE_ROWS + min(left, PAGE_ROWS)):
                 if lists.rows[slot] < 0:
                     continue
+                looked += 1
+                if filtered and not prepared.allowed[lists.rows[slot]]:
+                    continue
+                passed += 1
                 if metric == EUCLIDEAN:
                     score = np.float64(half_square(lists.vectors, slot, query))
                 else:
@@ -209,6 +228,25 @@ def search_flat(box: Box, query: Floats, k: int, nprobe: int, metric: int) -> in
         slot = nearest.rows[i]
         exact = full_score(lists.vectors, slot, query, length, metric)
         size = insert_result(result, size, k, lists.rows[slot], exact)
+    prepared.seen[0] = looked
+    prepared.seen[1] = passed
+    return size
+
+
+@entry_kernel
+def scan_rows(box: Box, query: Floats, rows: NDArray[np.int64], k: int, metric: int) -> int:
+    """Without lists: the `k` of `rows`, ascending, whose original vectors are nearest to `query` (d,), in prepared.result; how many, -1
+    for a query that is not finite."""
+    prepared = box.value
+    result = prepared.result
+    length = length_of(query)
+    if not length < np.inf:
+        return -1
+    size = 0
+    for i in range(rows.shape[0]):
+        score = full_score(prepared.originals, rows[i], query, length, metric)
+        if size < k or score > result.scores[size - 1]:
+            size = insert_result(result, size, k, rows[i], score)
     return size
 
 
@@ -221,6 +259,16 @@ def less_biases(totals: NDArray[np.int32], biases: Floats, first: int, unit: flo
         totals[place] -= np.int32(np.rint(biases[first + place] * scale))
         largest = max(largest, totals[place])
     return int(largest)
+
+
+@inlined_kernel
+def allowed_in(rows: NDArray[np.int32], allowed: NDArray[np.bool_], first: int, count: int) -> int:
+    """How many of the `count` slots from `first` on hold a row that is allowed."""
+    passed = 0
+    for slot in range(first, first + count):
+        if rows[slot] >= 0 and allowed[rows[slot]]:
+            passed += 1
+    return passed
 
 
 @kernel
@@ -244,28 +292,41 @@ def scan_codes(prepared: Prepared, query: Floats, nprobe: int, length: int, metr
     furthest = entry_distance(FURTHEST)
     halves = prepared.table.shape[1] == 16
     biased = lists.biases.shape[0] > 0
+    filtered = prepared.allowed.shape[0] > 0
+    looked = passed = 0
     for i in range(looked_into):
         number = prepared.probed.rows[i]
         start = -int(np.rint(prepared.anchors[number] * prepared.probed.scores[i] / unit))
         page = lists.firsts[number]
         left = lists.counts[number]
         while left > 0:
+            held = min(left, PAGE_ROWS)
+            left -= PAGE_ROWS
+            looked += held
+            first = page * PAGE_ROWS
+            here = page
+            page = lists.nexts[page]
+            allowed_here = allowed_in(lists.rows, prepared.allowed, first, held) if filtered else held
+            passed += allowed_here
+            if allowed_here == 0:
+                continue
             if halves:
-                largest_total = sum_page_of_halves(lists.codes, page, prepared.table, prepared.totals)
+                largest_total = sum_page_of_halves(lists.codes, here, prepared.table, prepared.totals)
             else:
-                largest_total = sum_page(lists.codes, page, prepared.table, prepared.totals)
+                largest_total = sum_page(lists.codes, here, prepared.table, prepared.totals)
             if biased:
-                largest_total = less_biases(prepared.totals, lists.biases, page * PAGE_ROWS, unit)
+                largest_total = less_biases(prepared.totals, lists.biases, first, unit)
             if start - largest_total < furthest:  # most pages hold nothing near
-                for place in range(min(left, PAGE_ROWS)):
+                for place in range(held):
                     distance = start - int(prepared.totals[place])
                     if distance < furthest:
-                        slot = page * PAGE_ROWS + place
-                        if lists.rows[slot] >= 0:
+                        slot = first + place
+                        row = lists.rows[slot]
+                        if row >= 0 and (not filtered or prepared.allowed[row]):
                             insert_sorted(entries, length, pack(distance, slot))
                             furthest = entry_distance(entries[length - 1])
-            left -= PAGE_ROWS
-            page = lists.nexts[page]
+    prepared.seen[0] = looked
+    prepared.seen[1] = passed
     return unit
 
 

@@ -20,12 +20,14 @@ from ragterm.engine.vectors.vectors_file import BLOCK_ROWS
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ragterm.engine.vectors.index import VectorIndex
+    from ragterm.engine.vectors.indexes import Index
+    from ragterm.engine.vectors.items import Items
     from ragterm.engine.vectors.metadata import Json, Metadata
 
     Floats = NDArray[np.float32]
     Rows = NDArray[np.int64]
 
+_COPIED_AT_ONCE = 8192
 CHECKED_ROWS = 200_000
 """Up to this many rows are verified while a database is opened: 2 GB/s."""
 
@@ -39,19 +41,19 @@ class MemoryRows:
         self.items = MemoryItems(parameters)
         self._fresh: list[Floats] = []
 
-    def begin(self, index: VectorIndex) -> Mark:
+    def begin(self, index: Index) -> Mark:
         return self.items.mark
 
     def append(self, ids: Sequence[str], vectors: Floats, metadata: Sequence[Metadata | None] | None) -> None:
         self.items.append(ids, metadata)
         self._fresh.append(vectors)
 
-    def extend(self, index: VectorIndex, rows: int, removed: Rows) -> None:
+    def extend(self, index: Index, rows: int, removed: Rows) -> None:
         """Give `index` what was appended; `removed` rows go at the same moment."""
         fresh, self._fresh = self._fresh, []
         index.add(fresh[0] if len(fresh) == 1 else np.concatenate(fresh), removed=removed)
 
-    def save(self, index: VectorIndex) -> None: ...
+    def save(self, index: Index) -> None: ...
 
     def close(self) -> None: ...
 
@@ -63,7 +65,7 @@ class FolderRows:
         self._folder = folder
         self.items = folder.items
         self.dimensions = folder.dimensions
-        self._saved: tuple[int, object] | None = None
+        self._saved: tuple[int, object] | None = None  # rows of what is in the file, and what was made of them
         self._saving = threading.Lock()
         self._closed = False
 
@@ -79,7 +81,7 @@ class FolderRows:
     def disk_bytes(self) -> int:
         return self._folder.disk_bytes
 
-    def begin(self, index: VectorIndex) -> Mark:
+    def begin(self, index: Index) -> Mark:
         """Fill the empty `index` with the rows that there are. Raises StoreError when vectors are damaged."""
         mark = self.items.mark
         if mark.rows <= CHECKED_ROWS and (damaged := self._folder.verify()):
@@ -87,52 +89,50 @@ class FolderRows:
             raise StoreError("Vectors are damaged", where, f"restore {self._folder.path} from a copy")
         stored, alive = self._folder.vectors(mark.rows), self.items.alive()
         try:
-            kept = index_snapshot.read(
-                self._folder.path, self._folder.fingerprint, self.dimensions, self._of(index), mark.rows
-            )
+            kept = index_snapshot.read(self._folder.path, self._folder.fingerprint, index.parameters, mark.rows)
+            index.take(kept, stored, alive)
         except (SnapshotError, KeyError):
             if mark.rows:
                 index.add(stored, stored, np.flatnonzero(~alive))
         else:
-            index.take(kept, stored, alive)
-            self._saved = (len(kept.codes), kept.graph)
+            self._saved = (kept.rows, index.made)
         return mark
 
     def append(self, ids: Sequence[str], vectors: Floats, metadata: Sequence[Metadata | None] | None) -> None:
         self._folder.insert(ids, vectors, metadata)
 
-    def extend(self, index: VectorIndex, rows: int, removed: Rows) -> None:
+    def append_all(self, index: Index, items: Items) -> None:
+        """What lives of another database."""
+        rows = np.flatnonzero(index.alive)
+        for start in range(0, len(rows), _COPIED_AT_ONCE):
+            part = rows[start : start + _COPIED_AT_ONCE]
+            metadata = [items.metadata_of(row) for row in part.tolist()]
+            self.append(items.ids_of(part.tolist()), index.vectors[part], metadata)
+
+    def extend(self, index: Index, rows: int, removed: Rows) -> None:
         """Give `index` the rows that it does not have yet; `removed` ones go at the same moment."""
         stored = self._folder.vectors(rows)
         index.add(stored[index.rows :], stored, removed)
 
-    def save(self, index: VectorIndex) -> None:
-        """Write the snapshot, if there is something new to write, and nobody has written one with a graph of more rows. Raises
+    def save(self, index: Index) -> None:
+        """Write the snapshot, if there is something new to write, and nobody has written one of more rows. Raises
         StoreError."""
         with self._saving:
-            kept = index.keep()
-            state = (len(kept.codes), kept.graph)
-            if self._closed or (self._saved is not None and self._saved[0] == state[0] and self._saved[1] is state[1]):
+            if self._closed or (self._saved and self._saved[0] == index.rows and self._saved[1] is index.made):
                 return
-            path, of = self._folder.path, self._of(index)
+            kept = index.keep()
+            if kept is None:
+                return
+            path, of = self._folder.path, index.parameters
             if index_snapshot.linked_rows(path, self._folder.fingerprint, of, index.rows) > kept.linked:
                 return
             try:
-                index_snapshot.write(path, self._folder.fingerprint(len(kept.codes)), of, kept)
+                index_snapshot.write(path, self._folder.fingerprint(kept.rows), of, kept)
             except OSError as error:
                 hint = "the vectors are safe, and the index is made anew without it"
                 raise StoreError("The index cannot be written", f"{path}: {error.strerror}", hint) from error
-            self._saved = state
+            self._saved = (kept.rows, kept.made)
 
     def close(self) -> None:
         self._closed = True
         self._folder.close()
-
-    def _of(self, index: VectorIndex) -> dict[str, Json]:
-        return {
-            "metric": index.metric,
-            "compact": index.compact,
-            "m": index.m,
-            "ef_construction": index.ef_construction,
-            "seed": index.seed,
-        }

@@ -14,6 +14,7 @@ for every centroid.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -34,12 +35,19 @@ _TILE = 1 << 20
 """Products at once: 4 MB, which stay in the cache until the largest of each row is found."""
 
 
-def k_means(points: Floats, clusters: int, seed: int, rounds: int = 25, spherical: bool = False) -> Floats:
+def k_means(
+    points: Floats,
+    clusters: int,
+    seed: int,
+    rounds: int = 25,
+    spherical: bool = False,
+    each: Callable[[], None] | None = None,
+) -> Floats:
     """Centroids float32 (clusters, d) of `points` float32 (n, d), n at least 1; the same for the same seed.
 
     It ends after `rounds`, or before when a round lowers the mean distance by less than a thousandth. Where the points have fewer
     distinct values than `clusters`, some centroids are equal, and only the first of equals has points. `spherical`: points and
-    centroids have length 1. Raises UsageError without points or clusters.
+    centroids have length 1. `each` is called before every round, and may raise to stop. Raises UsageError without points or clusters.
     """
     if not len(points) or clusters < 1:
         raise UsageError(f"{clusters} clusters of {len(points)} vectors", "", "k-means needs at least one of each")
@@ -48,6 +56,8 @@ def k_means(points: Floats, clusters: int, seed: int, rounds: int = 25, spherica
     centroids = first_centroids(points, clusters, random)
     before = np.inf
     for _ in range(rounds):
+        if each is not None:
+            each()
         labels, losses = nearest_centroids(points, centroids, spherical)
         loss = float(losses.mean())
         if not loss < before * (1 - 1e-3):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ragterm.engine.types.errors import NotFoundError
-from ragterm.engine.vectors.grown import Grown
+from ragterm.engine.vectors.growing import Growing
 from ragterm.engine.vectors.item_rows import Changes, IdTable, ItemRows, Mark, encode_id
 from ragterm.engine.vectors.items import prepare
 from ragterm.engine.vectors.metadata import Json, Metadata, checked, decoded, encoded
@@ -160,12 +160,12 @@ class _Log:
     """Rows with the generation of what happened to them."""
 
     def __init__(self) -> None:
-        self._generations = Grown(np.empty(0, dtype=np.int64))
-        self._rows = Grown(np.empty(0, dtype=np.int64))
+        self._generations = Growing(np.empty(0, dtype=np.int64))
+        self._rows = Growing(np.empty(0, dtype=np.int64))
 
     def add(self, generation: int, rows: list[int]) -> None:
-        self._generations.extend(np.full(len(rows), generation, dtype=np.int64))
-        self._rows.extend(np.array(rows, dtype=np.int64))
+        self._generations.append(np.full(len(rows), generation, dtype=np.int64))
+        self._rows.append(np.array(rows, dtype=np.int64))
 
     def after(self, generation: int) -> RowArray:
         """Ascending, each once."""

@@ -19,6 +19,7 @@ has an even part in its lower half and the next part in its upper.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -95,14 +96,16 @@ class ProductQuantiser:
         return np.concatenate(meant, axis=1)
 
 
-def train_quantiser(vectors: Floats, parameters: PqParameters, seed: int) -> ProductQuantiser:
+def train_quantiser(
+    vectors: Floats, parameters: PqParameters, seed: int, each: Callable[[], None] | None = None
+) -> ProductQuantiser:
     """k-means for every part (section II-B) of vectors float32 (n, d), n at least 1, on a sample of 256 for each centroid. Fewer
-    vectors than centroids are coded without loss. Raises UsageError."""
+    vectors than centroids are coded without loss. `each` is called again and again, and may raise to stop. Raises UsageError."""
     parameters.check(vectors.shape[1])
     centroids = 1 << parameters.bits
     vectors = sample(vectors, centroids * POINTS_PER_CENTROID, np.random.default_rng(seed))
     parts = [
-        k_means(np.ascontiguousarray(part), centroids, seed + s).T
+        k_means(np.ascontiguousarray(part), centroids, seed + s, each=each).T
         for s, part in enumerate(np.split(vectors, parameters.subspaces, axis=1))
     ]
     return ProductQuantiser(np.ascontiguousarray(parts), parameters.bits)

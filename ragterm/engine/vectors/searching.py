@@ -125,8 +125,8 @@ class Searching:
         return kept
 
     def _searched(self, state: State, query: Floats, k: int, ef: int | None, allowed: Selection | Mask | None) -> Found:
-        k = min(_number(k, "top_k"), state.live)
-        ef = _number(ef, "ef_search") if ef else EF_SEARCH
+        k = min(whole_number(k, "top_k"), state.live)
+        ef = whole_number(ef, "ef_search") if ef else EF_SEARCH
         if k < 1:
             return NOTHING
         if allowed is not None:
@@ -134,8 +134,17 @@ class Searching:
         if state.live <= EXACT_LIMIT or not self._can_walk(state):
             return self._scanned(state, query, k, None)
         waiting = np.arange(state.linked, len(state.vectors), dtype=np.int64)
+        scanned = self._scanned(state, query, k, waiting) if len(waiting) else NOTHING
         walked = _found(*self._walk(state, query, k, ef, None))
-        return merged(walked, self._scanned(state, query, k, waiting), k) if len(waiting) else walked
+        return merged(walked, scanned, k) if len(waiting) else walked
+
+    def answered(
+        self, state: State, query: ArrayLike, k: int, effort: int | None, allowed: Selection | Mask | None
+    ) -> tuple[Rows, NDArray[np.float64], str]:
+        """`search` of `state`, and what answered: "hnsw", the graph, if need be with rows that are not linked yet; or "exact"."""
+        self._local.answered = "exact"
+        rows, scores = self._searched(state, self._query(query), k, effort, allowed)
+        return rows, scores, self._local.answered
 
     def walk(self, query: ArrayLike, k: int = 10, ef: int | None = None) -> Found:
         """What the graph alone finds among the linked rows, whatever their number."""
@@ -150,7 +159,7 @@ class Searching:
     def exactly(self, state: State, query: ArrayLike, k: int, allowed: Selection | Mask | None) -> Found:
         """`search_exact` of `state`."""
         wanted = self._query(query)
-        k = min(_number(k, "top_k"), state.live)
+        k = min(whole_number(k, "top_k"), state.live)
         if k < 1:
             return NOTHING
         among = None if allowed is None else within(selected(allowed).rows, state)
@@ -200,9 +209,11 @@ class Searching:
             count = search.search_graph(box, (wide / length).astype(np.float32), *how)
             if self.metric == "dot":
                 prepared.result.scores[:count] *= length
+        self._local.answered = "hnsw"
         return prepared, count
 
     def _scanned(self, state: State, query: Floats, k: int, among: Rows | None) -> Found:
+        self._local.answered = "exact"
         if not execution.is_warm():
             return exact_by_numpy(state, self._metric, query, k, among)
         return self.scan(query, k, among, state)
@@ -251,7 +262,7 @@ def selected(allowed: Selection | Mask) -> Selection:
     return allowed if isinstance(allowed, Selection) else Selection(allowed, int(np.count_nonzero(allowed)))
 
 
-def _number(value: object, what: str) -> int:
+def whole_number(value: object, what: str) -> int:
     try:
         return operator.index(value)  # type: ignore[arg-type]
     except TypeError as error:

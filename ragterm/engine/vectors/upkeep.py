@@ -1,4 +1,5 @@
-"""What a vector database does in the background: compile kernels, link new rows, start the graph over when it is full of tombstones."""
+"""What a vector database does in the background: compile kernels, bring the graph or the lists to all rows, start them over when they
+are full of tombstones."""
 
 from __future__ import annotations
 
@@ -7,22 +8,19 @@ import os
 import threading
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
-
-from ragterm.engine.vectors import execution, searching, warm
-from ragterm.engine.vectors.check import layer_links
+from ragterm.engine.vectors import execution, warm
 
 if TYPE_CHECKING:
-    from ragterm.engine.vectors.index import VectorIndex
+    from ragterm.engine.vectors.indexes import Index
 
     Progress = Callable[[int, int], None]
 
 logger = logging.getLogger(__name__)
 
 WAITING_SHARE = 0.05
-"""Rows that wait to be linked are scanned at each search: at this share of all, the graph is brought up to date."""
+"""Rows that wait to be linked are scanned at each search: at this share of all, the index is brought up to date."""
 WAITING_ROWS = 2_000
 
 
@@ -34,7 +32,7 @@ class Upkeep:
     """One thread at most, started when there is something to do. What fails there is logged and said in `note`, and tried again when
     many more rows have come."""
 
-    def __init__(self, watched: VectorIndex, save: Callable[[VectorIndex], None]) -> None:
+    def __init__(self, watched: Index, save: Callable[[Index], None]) -> None:
         self._index, self._save = watched, save
         self._state = threading.Condition()
         self._thread: threading.Thread | None = None
@@ -45,15 +43,15 @@ class Upkeep:
 
     @property
     def ready(self) -> bool:
-        return execution.is_warm() and not self._due()
+        return self._is_warm() and not self._due()
 
     def look(self) -> None:
         """Start the thread if there is something to do for it."""
-        if len(self._index) > searching.EXACT_LIMIT // 2:
+        if len(self._index) > self._index.exact_limit // 2:
             self._start()
 
     def link(self, progress: Progress | None) -> None:
-        warm.warm()
+        warm.warm(self._index.kernels)
         self._index.link(cores(), progress)
         self._failed_rows, self.note = None, ""
         self._save(self._index)
@@ -76,33 +74,10 @@ class Upkeep:
         if thread is not None:
             thread.join()
 
-    def layers(self) -> list[dict[str, Any]]:
-        """For each layer of the graph, the ground first: its nodes, directed links, degrees."""
-        graph = self._index.graph
-        if graph is None:
-            return []
-        found = []
-        for level in range(int(graph.top[1]) + 1):
-            nodes = np.flatnonzero(graph.levels >= level)
-            sources, _ = layer_links(graph, level)
-            degrees = np.bincount(sources, minlength=len(graph.levels))[nodes]
-            histogram = {degree: count for degree, count in enumerate(np.bincount(degrees).tolist()) if count}
-            found.append(
-                {
-                    "level": level,
-                    "nodes": len(nodes),
-                    "edges": len(sources),
-                    "mean_degree": float(degrees.mean()),
-                    "max_degree": int(degrees.max()),
-                    "degree_histogram": histogram,
-                }
-            )
-        return found
-
     def _due(self) -> bool:
-        """Whether the graph is of use, and far behind."""
-        waiting = self._index.waiting
-        if len(self._index) <= searching.EXACT_LIMIT:
+        """Whether the graph or the lists are of use, and far behind."""
+        waiting = self._index.rows - self._index.linked
+        if len(self._index) <= self._index.exact_limit:
             return False
         return waiting > max(WAITING_ROWS, WAITING_SHARE * self._index.rows) or self._index.needs_rebuild
 
@@ -111,7 +86,10 @@ class Upkeep:
             return False
         if self._failed_rows is not None and self._index.rows <= self._failed_rows + WAITING_ROWS:
             return False
-        return not execution.is_warm() or self._due()
+        return not self._is_warm() or self._due()
+
+    def _is_warm(self) -> bool:
+        return execution.is_warm(self._index.kernels)
 
     def _start(self) -> threading.Thread | None:
         """The thread, a new one if there is work without one."""
@@ -135,13 +113,13 @@ class Upkeep:
             except Exception as error:
                 if self._stopped():
                     continue
-                logger.exception("the graph of a vector database could not be brought up to date")
-                self._failed_rows, self.note = rows, f"the graph is not up to date: {type(error).__name__}: {error}"
+                logger.exception("the index of a vector database could not be brought up to date")
+                self._failed_rows, self.note = rows, f"the index is not up to date: {type(error).__name__}: {error}"
 
     def _do(self) -> None:
-        if not execution.is_warm():
-            warm.warm()
-            if not execution.is_warm():
+        if not self._is_warm():
+            warm.warm(self._index.kernels)
+            if not self._is_warm():
                 self._cannot_compile, self.note = True, "kernels are not compiled here: searches are answered by numpy"
                 return
         self._index.shorten()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ragterm.engine.vectors.flat import Rows
-    from ragterm.engine.vectors.index import VectorIndex
+    from ragterm.engine.vectors.indexes import Index
     from ragterm.engine.vectors.stored import StoredGraph
 
 _LOG_ROWS_FIRST = 4096
@@ -90,8 +90,8 @@ class GraphPicture:
         return int(self.rows.keys[node])
 
 
-def layer_map_of(index: VectorIndex, level: int, max_nodes: int) -> LayerMap:
-    """The same for a `VectorIndex`, whose rows are the keys. The axes are those of at most 20,000 rows, evenly spaced."""
+def layer_map_of(index: Index, level: int, max_nodes: int) -> LayerMap:
+    """The same for the index of a database, whose rows are the keys. The axes are those of at most 20,000 rows, evenly spaced."""
     graph = index.graph
     if graph is None or not 0 <= level <= int(graph.top[1]):
         return LayerMap(level, (), (), (), 0)
@@ -102,6 +102,29 @@ def layer_map_of(index: VectorIndex, level: int, max_nodes: int) -> LayerMap:
     positions = np.zeros((len(graph.levels), 2), dtype=np.float32)
     positions[shown] = projection.place(np.ascontiguousarray(vectors[shown]))
     return _layer_map(graph, deleted, np.arange(len(graph.levels)), positions, level, max_nodes)
+
+
+def layers_of(graph: hnsw.Graph | None) -> list[dict[str, Any]]:
+    """For each layer of the graph, the ground first: its nodes, directed links, degrees. None for no graph."""
+    if graph is None:
+        return []
+    found = []
+    for level in range(int(graph.top[1]) + 1):
+        nodes = np.flatnonzero(graph.levels >= level)
+        sources, _ = layer_links(graph, level)
+        degrees = np.bincount(sources, minlength=len(graph.levels))[nodes]
+        histogram = {degree: count for degree, count in enumerate(np.bincount(degrees).tolist()) if count}
+        found.append(
+            {
+                "level": level,
+                "nodes": len(nodes),
+                "edges": len(sources),
+                "mean_degree": float(degrees.mean()),
+                "max_degree": int(degrees.max()),
+                "degree_histogram": histogram,
+            }
+        )
+    return found
 
 
 def _layer_map(
