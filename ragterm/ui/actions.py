@@ -10,28 +10,10 @@ so that one can type them.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from textual.binding import Binding
 
-
-@dataclass(frozen=True, slots=True)
-class Action:
-    """`keys` is a comma-separated list of Textual key names. `show`: in the footer. `palette`: in the command palette."""
-
-    id: str
-    label: str
-    tooltip: str
-    keys: str
-    handler: str
-    show: bool = False
-    priority: bool = False
-    palette: bool = True
-
-    @property
-    def scope(self) -> str:
-        return self.id.partition(".")[0]
-
+from ragterm.ui.action import Action
 
 ACTIONS: tuple[Action, ...] = (
     # The app: pane switching works everywhere. alt+digit where the terminal sends it, function keys elsewhere.

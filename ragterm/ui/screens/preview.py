@@ -54,6 +54,7 @@ class PreviewScreen(ModalScreen[None]):
         self.document = document
         self.reader = ChunkReader(document, chunks, id="preview-text")
         self.has_pages = document.kind == "pdf" and bool(document.pages)
+        self._sized = False
         first = self.reader.chunk.page if self.reader.chunk else None
         self.pages = PagePicture(self._page_image, document.pages or 0, first or 1, id="preview-page")
 
@@ -70,12 +71,15 @@ class PreviewScreen(ModalScreen[None]):
                 yield self.reader
 
     def on_mount(self) -> None:
-        self.set_class(self.has_pages, "-paged")
         self.reader.focus()
         self._facts()
 
     def on_resize(self, event: events.Resize) -> None:
         self._facts()
+        if self.has_pages and not self._sized:
+            # Only now is it known whether the screen is a narrow one, which shows no page unasked: none is drawn in vain.
+            self._sized = True
+            self.call_later(self.add_class, "-paged")
 
     async def _page_image(self, page: int, width: int) -> bytes:
         return await self.bridge.page_image(self.document.id, page, width)

@@ -76,7 +76,9 @@ class PagePicture(Vertical):
         self._timer = self.set_timer(after, self._begin)
 
     def _begin(self) -> None:
-        if self._room[0] >= 4 and self._room[1] >= 2:  # hidden, it has no room: it is resized when it is shown
+        if (
+            self.display and self._room[0] >= 4 and self._room[1] >= 2
+        ):  # hidden, it has no room: it is resized when it is shown
             self.run_worker(self._draw(self.page), group="page", exclusive=True, exit_on_error=False)
 
     @property
