@@ -39,6 +39,13 @@ from ragterm.engine.types.web import WebOptions
 @click.option(
     "--pages", type=click.IntRange(1, 10_000), default=50, show_default=True, help="With --site: so many pages."
 )
+@click.option(
+    "--password",
+    "passwords",
+    multiple=True,
+    metavar="TEXT",
+    help="Try it on locked files; - asks for it. May be given several times. It is kept nowhere.",
+)
 @click.pass_obj
 def command(
     options: Globals,
@@ -48,20 +55,33 @@ def command(
     poll: float | None,
     site: bool,
     pages: int,
+    passwords: tuple[str, ...],
 ) -> None:
     if poll and not watch:
         raise UsageError("--poll goes with --watch", "", "ragterm ingest PATH --watch --poll 5")
     if not paths and not watch:
         raise UsageError("Nothing to ingest", "", "give files or folders: ragterm ingest PATH")
+    if passwords and watch:
+        raise UsageError(
+            "--password does not go with --watch", "", "ragterm ingest PATH --password - for the locked files"
+        )
     if watch:
         from ragterm.cli.watch import follow
 
         raise click.exceptions.Exit(follow(options, paths, collection, poll or 0.0))
+    passwords = tuple(ask_password() if one == "-" else one for one in passwords)
     printer = ProgressPrinter()
     control = cancel_on_interrupt()
     with options.engine() as engine:
         engine.warm(printer.step)
-        report = engine.ingest(paths, collection, on_progress=printer, control=control, web=WebOptions(site, pages))
+        report = engine.ingest(
+            paths,
+            collection,
+            on_progress=printer,
+            control=control,
+            web=WebOptions(site, pages),
+            passwords=passwords,
+        )
         printer.done()
         if report.chunks and not report.cancelled:
             printer.step("linking the graph")
@@ -72,6 +92,11 @@ def command(
     else:
         print_report(report)
     raise click.exceptions.Exit(exit_code(report))
+
+
+def ask_password() -> str:
+    """From the terminal, without showing it."""
+    return str(click.prompt("Password for locked files", hide_input=True, err=True))
 
 
 def cancel_on_interrupt() -> Control:

@@ -32,10 +32,13 @@ if TYPE_CHECKING:
     from ragterm.engine.evaluation import EmbeddedTexts, SpanQuestion
     from ragterm.engine.evaluation.compare_chunking import Report
     from ragterm.engine.resident import ResidentModels
+    from ragterm.engine.types.builds import BuildInfo, Rebuilt
+    from ragterm.engine.types.ingesting import IngestProgress
     from ragterm.engine.types.protocols import Embedder, FloatArray
     from ragterm.engine.types.settings import ChunkingSettings, Settings
 
     OnProgress = Callable[[ComparisonProgress], None]
+    OnIngestProgress = Callable[[IngestProgress], None]
     OnStep = Callable[[str], None]
 
 COMPARED = "compared"
@@ -131,6 +134,34 @@ class ChunkingQuestions:
             skipped=source.skipped,
             texts={document.id: document.text for document in source.documents},
         )
+
+    # Builds
+
+    def builds(self, collection: str = "default") -> list[BuildInfo]:
+        """The live one, the one before it, and those that are not complete."""
+        from ragterm.engine.rebuilding import builds_of
+
+        return builds_of(self._shelf.get(collection))
+
+    def rechunk(
+        self,
+        chunking: ChunkingSettings,
+        collection: str = "default",
+        on_progress: OnIngestProgress | None = None,
+        control: Control | None = None,
+    ) -> Rebuilt:
+        """Another chunking: a shadow build beside the live one, which answers until it is complete. Raises BusyError, Cancelled."""
+        from ragterm.engine.rebuilding import rechunk
+
+        return rechunk(self._shelf.get(collection), chunking, on_progress, control)
+
+    def roll_back(
+        self, collection: str = "default", on_progress: OnIngestProgress | None = None, control: Control | None = None
+    ) -> Rebuilt:
+        """Back to the build before the last cut-over. Raises NotFoundError, BusyError."""
+        from ragterm.engine.rebuilding import roll_back
+
+        return roll_back(self._shelf.get(collection), on_progress, control)
 
     def _known(self, collection: str, embedder: Embedder) -> Callable[[Sequence[str]], Mapping[str, FloatArray]]:
         chunks = self._shelf.get(collection).store.chunks

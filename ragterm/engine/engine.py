@@ -33,12 +33,11 @@ from ragterm.engine.types.answers import AnswerReady, AskEvent, StageDone
 from ragterm.engine.types.control import Control
 from ragterm.engine.types.errors import DownloadNeeded, NotFoundError, RagtermError, UsageError
 from ragterm.engine.types.health import Check, LlmStatus
-from ragterm.engine.types.settings import ChunkingSettings, Settings, load_settings
+from ragterm.engine.types.settings import Settings, load_settings
 from ragterm.engine.types.tracing import RetrievalSettings, Trace
 from ragterm.engine.types.web import WebOptions
 
 if TYPE_CHECKING:
-    from ragterm.engine.types.builds import BuildInfo, Rebuilt
     from ragterm.engine.types.documents import Chunk, CollectionInfo, Document, DocumentRow
     from ragterm.engine.types.ingesting import IngestProgress, IngestReport, Survey
 
@@ -114,14 +113,16 @@ class Engine(GraphQuestions, ChunkingQuestions, KeepingInStep, PageQuestions):
         on_progress: OnProgress | None = None,
         control: Control | None = None,
         web: WebOptions | None = None,
+        passwords: Sequence[str] = (),
     ) -> IngestReport:
-        """Read files, folders and web pages (with `web`, sites) into a collection, made when it is not there. A document that cannot be
-        read is an outcome of the report; a path that is neither on disk nor in the collection raises NotFoundError."""
+        """Read files, folders and web pages (with `web`, sites) into a collection, made when it is not there. What cannot be read is an
+        outcome; a path that is nowhere raises NotFoundError. `passwords` are tried on locked files and kept nowhere."""
         from ragterm.engine.ingest import ingest
 
         opened = self._shelf.get(collection, create=True)
         opened.store.aside.purge()
-        report = ingest(paths, opened.ingest_rooms(), self.settings, on_progress, control, web=web or WebOptions())
+        rooms, options = opened.ingest_rooms(), web or WebOptions()
+        report = ingest(paths, rooms, self.settings, on_progress, control, web=options, passwords=passwords)
         return self._ingested(opened, report)
 
     def ingest_folder_collection(
@@ -163,12 +164,14 @@ class Engine(GraphQuestions, ChunkingQuestions, KeepingInStep, PageQuestions):
         collection: str = "default",
         on_progress: OnProgress | None = None,
         control: Control | None = None,
+        passwords: Sequence[str] = (),
     ) -> IngestReport:
         """Read these documents again, changed or not."""
         from ragterm.engine.ingest import reingest
 
         opened = self._shelf.get(collection)
-        return self._ingested(opened, reingest(ids, opened.ingest_rooms(), self.settings, on_progress, control))
+        report = reingest(ids, opened.ingest_rooms(), self.settings, on_progress, control, passwords)
+        return self._ingested(opened, report)
 
     def _ingested(self, opened: OpenCollection, report: IngestReport) -> IngestReport:
         from ragterm.engine.documents.language import collection_warning
@@ -177,34 +180,6 @@ class Engine(GraphQuestions, ChunkingQuestions, KeepingInStep, PageQuestions):
         rows = opened.store.documents.rows() if report.chunks else []
         warning = collection_warning(rows, self.settings.embedding.model)
         return replace(report, warnings=(*report.warnings, warning)) if warning else report
-
-    # Builds
-
-    def builds(self, collection: str = "default") -> list[BuildInfo]:
-        """The live one, the one before it, and those that are not complete."""
-        from ragterm.engine.rebuilding import builds_of
-
-        return builds_of(self._shelf.get(collection))
-
-    def rechunk(
-        self,
-        chunking: ChunkingSettings,
-        collection: str = "default",
-        on_progress: OnProgress | None = None,
-        control: Control | None = None,
-    ) -> Rebuilt:
-        """Another chunking: a shadow build beside the live one, which answers until it is complete. Raises BusyError, Cancelled."""
-        from ragterm.engine.rebuilding import rechunk
-
-        return rechunk(self._shelf.get(collection), chunking, on_progress, control)
-
-    def roll_back(
-        self, collection: str = "default", on_progress: OnProgress | None = None, control: Control | None = None
-    ) -> Rebuilt:
-        """Back to the build before the last cut-over. Raises NotFoundError, BusyError."""
-        from ragterm.engine.rebuilding import roll_back
-
-        return roll_back(self._shelf.get(collection), on_progress, control)
 
     # Documents
 

@@ -163,6 +163,7 @@ ACTIONS: tuple[Action, ...] = (
         "h",
         "compare",
     ),
+    Action("documents.unlock", "Password", "Open password-protected documents", "P", "unlock", show=True),
     Action("documents.pause", "Pause", "Pause or go on with the ingest", "p", "pause", show=True),
     Action("documents.cancel", "Cancel ingest", "Stop the ingest; what is indexed stays", "c", "cancel", show=True),
     Action("documents.new", "New collection", "Create a collection", "n", "new_collection"),

@@ -277,9 +277,9 @@ class Bridge(GraphRequests, ComparisonRequests, KeepingRequests):
         name = collection or self.collection
         self._ingest_with(name, (), lambda engine, *rest: engine.resume(name, *rest))
 
-    def reingest(self, ids: Sequence[str], collection: str = "") -> None:
+    def reingest(self, ids: Sequence[str], collection: str = "", passwords: Sequence[str] = ()) -> None:
         name = collection or self.collection
-        self._ingest_with(name, (), lambda engine, *rest: engine.reingest(list(ids), name, *rest))
+        self._ingest_with(name, (), lambda engine, *rest: engine.reingest(list(ids), name, *rest, passwords))
 
     def pause_ingest(self) -> None:
         if self._ingest is not None:

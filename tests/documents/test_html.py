@@ -119,9 +119,24 @@ def test_an_enormous_page_is_read_in_time(monkeypatch: pytest.MonkeyPatch) -> No
     assert (document.parser, document.text) == ("lxml", "\n\n".join(["Words of it."] * 20))
 
 
+def test_what_stood_around_an_article_leaves_nothing_at_its_ends() -> None:
+    body = "".join(f"<p>{f'Long sentence number {n} of an article about the weather. ' * 6}</p>" for n in range(5))
+    line = "January 13, 2020 | categories: Weather | View Comments"
+    page = (
+        f"<html><body><nav><a href=a>Home</a></nav><article><h1>Storm ahead</h1><p>{line}</p>{body}<p>Topics</p></article>"
+        "<footer>Imprint</footer></body></html>"
+    )
+    text = parse(page).text
+    assert "View Comments" not in text and "Topics" not in text
+    assert text.count("Long sentence") == 30
+    # Bars within a sentence, and a last line of more than a label, are the article's own.
+    text = parse(page.replace(line, "Rain | wind | snow").replace("Topics", "Written by Ann")).text
+    assert "Rain | wind | snow" in text and "Written by Ann" in text
+
+
 @pytest.mark.data
 def test_saved_pages_keep_the_article_and_lose_the_rest(data: Path, check_invariants: Check) -> None:
-    """At least as good as trafilatura with its defaults, 96.6 % kept and 88.8 % dropped."""
+    """At least as good as trafilatura with its defaults at keeping (96.6 %), better at dropping (88.8 %)."""
     gold = json.loads((data / "files" / "html" / "gold.json").read_text(encoding="utf-8"))
     kept: list[bool] = []
     dropped: list[bool] = []
@@ -133,4 +148,4 @@ def test_saved_pages_keep_the_article_and_lose_the_rest(data: Path, check_invari
         dropped += [" ".join(string.split()) not in text for string in strings["drop"]]
     assert len(kept) == len(dropped) == 178
     assert sum(kept) / len(kept) >= 0.966
-    assert sum(dropped) / len(dropped) >= 0.888
+    assert sum(dropped) / len(dropped) >= 0.91

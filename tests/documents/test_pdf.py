@@ -26,6 +26,11 @@ SENTENCES = (
 )
 
 
+@pytest.fixture(autouse=True)
+def _no_text_recognition(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ragterm.engine.documents.ocr.available", lambda: "")
+
+
 def parse(pdf: FPDF | bytes) -> ParsedDocument:
     return parse_pdf(bytes(pdf) if isinstance(pdf, bytes) else bytes(pdf.output()), Path("made.pdf"))
 
@@ -194,7 +199,7 @@ def test_pages_without_text_are_warned_of() -> None:
     pdf.text(20, 40, "Only here is text.")
     document = parse(pdf)
     assert texts(document) == [("paragraph", 2, "Only here is text.")]
-    assert document.warnings == ("no text layer on 1 of 2 pages: 1",)
+    assert document.warnings == ("no text layer on 1 of 2 pages: 1", "1 page waits for OCR: 1")
 
 
 def encrypted(password: str) -> bytes:

@@ -36,12 +36,17 @@ ROOT = Path(__file__).parents[2]
 MISCHIEF = """
 import os, sys, time
 from ragterm.engine.documents import parsers, worker
+from ragterm.engine.documents.time_limit import more_time
 from ragterm.engine.types.documents import Block, ParsedDocument
 
 def parse_file(path, staging=None):
     name = path.stem
     if name.startswith("hang"):
         time.sleep(3600)
+    if name.startswith("patient"):
+        for _ in range(int(name[7:])):
+            more_time(0.6)
+            time.sleep(0.5)
     if name.startswith("crash"):
         os.kill(os.getpid(), 11)
     if name.startswith("exit"):
@@ -154,6 +159,14 @@ def test_workers_stay_warm_and_give_way(pool: ParserPool) -> None:
     first, second = pool.submit("pid1").result(timeout=60), pool.submit("pid2").result(timeout=60)
     assert first.text == second.text
     assert int(first.title) >= os.nice(0) + 5
+
+
+def test_work_that_asks_for_time_gets_it_up_to_a_bound(command: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    with ParserPool(1, timeout_seconds=1, memory_mb=600, command=command) as pool:
+        pool.submit("warm").exception(timeout=60)
+        assert pool.submit("patient3").result(timeout=60).text == "text of patient3"
+        monkeypatch.setattr("ragterm.engine.documents.workers.MAX_MORE_SECONDS", 0.1)
+        assert isinstance(pool.submit("patient9").exception(timeout=60), ParseError)
 
 
 def test_a_worker_killed_between_files_is_replaced_in_silence(pool: ParserPool) -> None:

@@ -405,9 +405,14 @@ class FakeEngine:
         return self.ingest(paths, collection, on_progress, control)
 
     def reingest(
-        self, ids: Sequence[str], collection: str = "default", on_progress: Any = None, control: Control | None = None
+        self,
+        ids: Sequence[str],
+        collection: str = "default",
+        on_progress: Any = None,
+        control: Control | None = None,
+        passwords: Sequence[str] = (),
     ) -> IngestReport:
-        self.calls.append(("reingest", tuple(ids), collection))
+        self.calls.append(("reingest", tuple(ids), collection, *passwords))
         return self._run(
             [self._held(collection)[one].path for one in ids if one in self._held(collection)],
             collection,

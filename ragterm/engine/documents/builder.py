@@ -18,6 +18,7 @@ class Sections:
 
     def __init__(self) -> None:
         self._open: list[tuple[int, str]] = []
+        self.path: tuple[str, ...] = ()
 
     def above(self, level: int) -> tuple[str, ...]:
         """The path above a heading of `level` (1 to 6)."""
@@ -26,10 +27,7 @@ class Sections:
     def enter(self, level: int, title: str) -> None:
         self._open = [(at, above) for at, above in self._open if at < level]
         self._open.append((level, title))
-
-    @property
-    def path(self) -> tuple[str, ...]:
-        return tuple(title for _, title in self._open)
+        self.path = tuple(title for _, title in self._open)
 
 
 class DocumentBuilder:

@@ -34,6 +34,12 @@ _AROUND_NAMES = re.compile(
     r"(?:^|[\s_-])(?:nav|navbar|navigation|menu|sidebar|footer|breadcrumbs?|cookies?|comments?|share|sharing|social|related|advert|ads?|banner|widget)(?:$|[\s_-])",
     re.IGNORECASE,
 )
+_FEW_PARTS = 5
+_BARS = re.compile(r"\s[|·•]\s")
+_PAGE_WORDS = re.compile(
+    r"\b(?:comments?|categor(?:y|ies)|tags?|share|kommentare?|kategorien?|commentaires?|catégories?|comentarios|categorías)\b",
+    re.IGNORECASE,
+)
 _DATES = ("article:published_time", "date", "dc.date", "dcterms.date", "datepublished", "last-modified")
 
 
@@ -134,7 +140,31 @@ def _article(text: str) -> Element | None:
 
     logging.getLogger("trafilatura").setLevel(logging.CRITICAL)
     found = bare_extraction(text, fast=True, include_comments=False, include_tables=True, include_formatting=True)
-    return getattr(found, "body", None)
+    article = getattr(found, "body", None)
+    if article is not None:
+        _drop_remains(article)
+    return article
+
+
+def _drop_remains(article: Element) -> None:
+    """What is left at the two ends of an article of what stood around it: the line under the title with date, categories and
+    "comments", bars between them; and a single word after the last sentence, the label of a list that is gone."""
+    parts = [part for part in article if isinstance(part.tag, str)]
+    if len(parts) < _FEW_PARTS:
+        return
+    for part in parts[:3]:
+        if _is_byline(part.tail or ""):
+            part.tail = None
+        if part.tag == "p" and _is_byline(" ".join(part.itertext())):
+            article.remove(part)
+            break
+    last = parts[-1]
+    if last.tag == "p" and re.fullmatch(r"\s*[^\W\d_]+\s*", "".join(last.itertext())) and not (last.tail or "").strip():
+        article.remove(last)
+
+
+def _is_byline(line: str) -> bool:
+    return len(line) < 160 and len(_BARS.split(line)) > 1 and _PAGE_WORDS.search(line) is not None
 
 
 def _metadata(tree: Element) -> dict[str, str]:

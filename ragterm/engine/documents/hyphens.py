@@ -17,7 +17,9 @@ MARK = "\x02"
 _WORD = re.compile(r"[^\W\d_]+(?:[-‐][^\W\d_]+)*")
 _HALF_BEFORE = re.compile(r"[^\W\d_]+\Z")
 _HALF_AFTER = re.compile(r"[^\W\d_]+")
-_BROKEN = re.compile(rf"[^\W\d_]*{MARK}\s*[^\W\d_]*")
+_BROKEN = re.compile(rf"[^\W\d_]*{MARK}[^\S\n]*[^\W\d_]*")
+_WORD_LIMIT = 100
+"""Characters of a text in which its last word is looked for."""
 _ALWAYS = frozenset(
     "self non well ex cross multi high low state long short real end co all half quasi vice mid single two three four".split()
 )
@@ -28,18 +30,19 @@ class Vocabulary:
     """The words of a document, those broken at a line end left out."""
 
     def __init__(self, lines: Iterable[str]) -> None:
-        self._counts: Counter[str] = Counter()
-        for line in lines:
-            if MARK in line:
-                line = _BROKEN.sub(" ", line)
-            self._counts.update(_WORD.findall(line.lower()))
+        whole = list(lines)
+        if not any(MARK in line for line in whole):
+            self._counts: Counter[str] = Counter()
+            return
+        text = "\n".join([_BROKEN.sub(" ", line) if MARK in line else line for line in whole])
+        self._counts = Counter(_WORD.findall(text.lower()))
         for word in [word for word in self._counts if "-" in word]:
             for part in word.split("-"):
                 self._counts[part] += 1
 
     def keeps_hyphen(self, before: str, after: str) -> bool:
         """Whether the hyphen between the end of `before` and the start of `after` belongs to the word."""
-        left, right = _HALF_BEFORE.search(before), _HALF_AFTER.match(after)
+        left, right = _HALF_BEFORE.search(before[-_WORD_LIMIT:]), _HALF_AFTER.match(after)
         if left is None or right is None:
             return True
         first, second = left.group().lower(), right.group().lower()

@@ -1,54 +1,33 @@
 """PDF: text from pdfium (12 to 18 times faster than pypdf on 2,900 real files, and it opens 54 more), pypdf where pdfium cannot.
 
-Characters are read one by one from pdfium's list, because only there every index is one character with a box: the text function
-is limited to UCS-2. pdfium writes an end-of-line hyphen, and the line end behind it, as U+0002 (see `hyphens`).
+This module opens the file and goes through its pages; what a page says and in which order is found by `pdf_text`, `reading_order`
+and `pdf_layout`, what is wrong with it by `page_quality`. Pages that are pictures are read by `ocr` where it is installed.
 """
 
 from __future__ import annotations
 
-import ctypes
 import re
-from collections.abc import Iterator
-from itertools import repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ragterm.engine.documents.builder import MAX_TEXT, DocumentBuilder
-from ragterm.engine.documents.hyphens import MARK
-from ragterm.engine.documents.pdf_layout import Line, OutlineEntry, Page, add_pages
+from ragterm.engine.documents.page_quality import readable_lines, reads_wrongly, rubbish
+from ragterm.engine.documents.page_report import PageReport
+from ragterm.engine.documents.passwords import offered
+from ragterm.engine.documents.pdf_extras import outline, page_labels, properties, usable_title
+from ragterm.engine.documents.pdf_layout import Page, add_pages
+from ragterm.engine.documents.pdf_text import read_lines
+from ragterm.engine.documents.reading_order import in_reading_order, rows_joined
 from ragterm.engine.documents.running_lines import drop_running_lines
-from ragterm.engine.types.errors import ParseError
+from ragterm.engine.types.errors import ParseError, password_needed
 
 if TYPE_CHECKING:
     from ragterm.engine.types.documents import ParsedDocument
 
 MAX_PAGES = 20_000
-MAX_OUTLINE = 5_000
-_WIDE_GAP = 1.4
-"""Heights of a character between two words from which on they stand in different cells."""
-_LINE = re.compile(rf"[^\r\n{MARK}]+{MARK}?|{MARK}")
-_SPACE = re.compile(r"[ \t\xa0]+")
-_NO_TITLE = re.compile(
-    r"(?:microsoft (?:word|powerpoint|excel)\b.*|untitled.*|\(?(?:anonymous|unspecified)\)?|document\d*|"
-    r".*\.(?:docx?|pdf|tex|dvi|indd|qxd|rtf|odt|xlsx?|pptx?)|"
-    r"[\W\d_]*|unbekannt|title|powerpoint presentation|slide \d+)",
-    re.IGNORECASE,
-)
-_SYMBOLS = str.maketrans(
-    {
-        **dict.fromkeys(map(chr, range(0xF8E5, 0xF8FF)), " "),  # Adobe's pieces of tall brackets
-        "\uf0b7": "•",
-        "\uf0a7": "▪",
-        "\uf0d8": "➢",
-        "\uf0fc": "✓",
-        "\ufffe": MARK,
-        "\xad": MARK,
-        "\uffff": " ",
-    }
-)
-"""One character for one, so that indices stay pdfium's."""
-_FIELDS = {"Author": "author", "Subject": "subject", "Keywords": "keywords", "CreationDate": "date"}
-_SCAN_HINT = "run text recognition on it (for example: ocrmypdf in.pdf out.pdf) and ingest the result"
+LETTER = re.compile(r"[^\W_]")
+_DRAWINGS = 20
+"""Shapes on a page without text from which on they may be letters drawn as outlines."""
 
 
 def parse_pdf(data: bytes, path: Path) -> ParsedDocument:
@@ -56,7 +35,7 @@ def parse_pdf(data: bytes, path: Path) -> ParsedDocument:
     import pypdfium2
 
     try:
-        document = pypdfium2.PdfDocument(data)
+        document = _open(data)
     except pypdfium2.PdfiumError as error:
         from ragterm.engine.documents.pdf_fallback import parse_with_pypdf
 
@@ -67,48 +46,92 @@ def parse_pdf(data: bytes, path: Path) -> ParsedDocument:
         document.close()
 
 
+def _open(data: bytes) -> Any:
+    """Without a password, then with each that was offered. Raises PdfiumError, ParseError when none of them fits."""
+    import pypdfium2
+
+    passwords = (None, *offered())
+    for password in passwords:
+        try:
+            return pypdfium2.PdfDocument(data, password=password)
+        except pypdfium2.PdfiumError as error:
+            if "assword" not in str(error):
+                raise
+            if b"/Encrypt" not in data:  # pdfium gave no reason of its own: this is its last one, of another file
+                raise pypdfium2.PdfiumError("Failed to load document") from None
+            if password == passwords[-1] and password is not None:
+                raise password_needed(wrong=True) from None
+            if len(passwords) == 1:
+                raise
+    raise AssertionError("one of the passwords decides")
+
+
 def _parse(document: Any, data: bytes, path: Path) -> ParsedDocument:
     count = len(document)
     check_pages(count)
-    builder = DocumentBuilder()
+    builder, entries, report = DocumentBuilder(), outline(document, count), PageReport(count)
     pages: list[Page] = []
-    empty: list[int] = []
-    garbled: list[int] = []
-    unreadable: list[int] = []
-    size, images = 0, False
+    size = 0
     for number in range(1, count + 1):
-        page, pictures = _page(document, number)
+        page, pictures = _page(document, number, weights=not entries)
         if page is None:
-            unreadable.append(number)
+            report.damaged.append(number)
             continue
-        images = images or pictures
-        text = "".join(line.text for line in page.lines)
+        text = "\n".join([line.text for line in page.lines])
         size += len(text)
         check_size(size)
-        if not any(c.isalnum() for c in text):
-            empty.append(number)
-        elif is_garbled(text):
-            garbled.append(number)
+        if LETTER.search(text) is None:
+            (report.scanned if pictures else report.blank).append(number)
+        elif 3 * (bad := rubbish(text)) > len(text) or reads_wrongly(text):
+            report.garbled.append(number)
         else:
+            readable = readable_lines(page.lines) if bad else page.lines
+            if len(readable) < len(page.lines):
+                report.mended.append(number)
+                page.lines = readable
             pages.append(page)
+    used = ["pypdfium2"]
+    if report.for_recognition:
+        used += _recognise(document, pages, report)
     if not pages:
-        if not garbled and not images and count <= 50:
+        if not report.for_recognition and count <= 50:
             from ragterm.engine.documents.pdf_fallback import parse_with_pypdf
 
             return parse_with_pypdf(data, path, "no text", quiet=True)
-        raise no_text(count, images=images, garbled=bool(garbled))
-    warn_pages(builder, count, empty=empty, garbled=garbled, unreadable=unreadable)
+        raise report.error()
+    builder.warnings += report.warnings()
     drop_running_lines(pages)
-    add_pages(builder, pages, _outline(document, count))
-    raw = document.get_metadata_dict(skip_empty=True)
-    metadata = {
-        name: _date(raw.get(key, "")) if name == "date" else raw[key]
-        for key, name in _FIELDS.items()
-        if usable_title(raw.get(key, "")) or name == "date"
-    }
-    metadata = {name: value for name, value in metadata.items() if value}
-    title = usable_title(raw.get("Title", "")) or first_heading(builder) or path.stem
-    return builder.finish(title=title, kind="pdf", parser="pypdfium2", pages=count, metadata=metadata)
+    add_pages(builder, pages, entries)
+    metadata = properties(document)
+    metadata["page labels"] = page_labels(document, count)
+    title = usable_title(document.get_metadata_value("Title")) or first_heading(builder) or path.stem
+    return builder.finish(title=title, kind="pdf", parser=" + ".join(used), pages=count, metadata=metadata)
+
+
+def _recognise(document: Any, pages: list[Page], report: PageReport) -> list[str]:
+    """Read the pages that are pictures, where something is installed that can: its name, and the pages among the others."""
+    from ragterm.engine.documents import ocr
+
+    reader = ocr.available()
+    if not reader:
+        return []
+    wanted = report.for_recognition
+    report.beyond = wanted[ocr.MAX_PAGES :]
+    for at, number in enumerate(wanted[: ocr.MAX_PAGES]):
+        try:
+            page = ocr.recognise(document, number)
+        except MemoryError:
+            if not pages:
+                raise
+            report.beyond = wanted[at:]  # what is there is worth keeping
+            break
+        if page is None:
+            report.wordless.append(number)
+        else:
+            report.recognised.append(number)
+            pages.append(page)
+    pages.sort(key=lambda page: page.number)
+    return [reader] if report.recognised else []
 
 
 def check_pages(count: int) -> None:
@@ -125,40 +148,6 @@ def check_size(size: int) -> None:
         )
 
 
-def is_garbled(text: str) -> bool:
-    """Whether a font without a Unicode map left nothing readable."""
-    bad = sum(c == "\ufffd" or "\ue000" <= c <= "\uf8ff" or c < " " for c in text if c not in MARK)
-    return bad * 3 > len(text)
-
-
-def no_text(count: int, *, images: bool, garbled: bool = False) -> ParseError:
-    pages = "its page holds" if count == 1 else f"its {count} pages hold"
-    if garbled:
-        return ParseError("No readable text", "its fonts do not say which letters they draw", _SCAN_HINT)
-    if images:
-        return ParseError("No text layer", f"{pages} only pictures: probably a scan", _SCAN_HINT)
-    return ParseError("No text layer", f"{pages} no text: drawings, form fields, or nothing at all", _SCAN_HINT)
-
-
-def warn_pages(
-    builder: DocumentBuilder, count: int, *, empty: list[int], garbled: list[int], unreadable: list[int]
-) -> None:
-    for numbers, what in (
-        (empty, "no text layer"),
-        (garbled, "unreadable fonts"),
-        (unreadable, "damaged"),
-    ):
-        if numbers:
-            shown = ", ".join(map(str, numbers[:8])) + (f" and {len(numbers) - 8} more" if len(numbers) > 8 else "")
-            builder.warnings.append(f"{what} on {len(numbers)} of {count} pages: {shown}")
-
-
-def usable_title(title: str) -> str:
-    """The title that a file carries, empty where a program wrote a placeholder there."""
-    title = " ".join(title.split())
-    return "" if len(title) < 3 or _NO_TITLE.fullmatch(title) else title
-
-
 def first_heading(builder: DocumentBuilder) -> str:
     """The highest heading of the first page, where it looks like a title rather than the start of chapter one."""
     headings = [b for b in builder.blocks if b.kind == "heading" and b.page == 1]
@@ -167,96 +156,33 @@ def first_heading(builder: DocumentBuilder) -> str:
     return "" if text[:1].isdigit() or len(text) > 150 else text
 
 
-def _date(value: str) -> str:
-    found = re.match(r"D:(\d{4})(\d{2})?(\d{2})?", value)
-    return "-".join(part for part in found.groups() if part) if found else value
+def _page(document: Any, number: int, *, weights: bool) -> tuple[Page | None, bool]:
+    """A page's lines in reading order, and whether it shows pictures, when it has no text. None when pdfium cannot load it.
 
-
-def _page(document: Any, number: int) -> tuple[Page | None, bool]:
-    """A page's lines, and whether it shows pictures when it has no text. None when pdfium cannot load it."""
-    import pypdfium2
-
-    try:
-        page = document[number - 1]
-        text_page = page.get_textpage()
-    except pypdfium2.PdfiumError:
-        return None, False
-    try:
-        lines = list(_lines(text_page.raw, text_page.count_chars()))
-        pictures = not lines and any(
-            True for _ in page.get_objects(filter=(pypdfium2.raw.FPDF_PAGEOBJ_IMAGE,), max_depth=3)
-        )
-        return Page(number, page.get_height(), lines), pictures
-    finally:
-        text_page.close()
-        page.close()
-
-
-def _lines(text_page: Any, count: int) -> Iterator[Line]:
+    Handles are opened and closed here rather than by pypdfium2's objects, which cost a twentieth of a page's time."""
     from pypdfium2 import raw
 
-    codes = map(raw.FPDFText_GetUnicode, repeat(text_page, count), range(count))
-    text = "".join([chr(code) if code < 0x110000 else "\ufffd" for code in codes]).translate(_SYMBOLS)
-    box = raw.FS_RECTF()
-    pointer = ctypes.byref(box)
-
-    def place(index: int) -> tuple[float, float, float, float]:
-        raw.FPDFText_GetLooseCharBox(text_page, index, pointer)
-        return box.left, box.right, box.bottom, box.top
-
-    name, flags = ctypes.create_string_buffer(128), ctypes.c_int()
-
-    def is_bold(index: int) -> bool:
-        """By weight, or by name: the standard fonts carry no weight."""
-        if raw.FPDFText_GetFontWeight(text_page, index) >= 600:
-            return True
-        length = raw.FPDFText_GetFontInfo(text_page, index, name, 128, flags)
-        return 0 < length <= 128 and b"bold" in name.value.lower()
-
-    for found in _LINE.finditer(text):
-        words = found.group()
-        start = found.start() + len(words) - len(words.lstrip())
-        end = found.start() + len(words.rstrip().rstrip(MARK))
-        if end <= start:
-            continue
-        left, _, bottom, top = place(start)
-        _, _, middle_bottom, middle_top = place((start + end) // 2)
-        _, right, last_bottom, last_top = place(end - 1)
-        # The first character may be a raised footnote mark, the last one an index: the middle of three heights is the line's.
-        size = max(sorted((top - bottom, middle_top - middle_bottom, last_top - last_bottom))[1], 1.0)
-        if abs(last_bottom - bottom) > 3 * size:  # set vertically or turned: its width says nothing
-            right = left
-        cells: list[str] = []
-        begin = start
-        if right - left > 8 * size:
-            for space in _SPACE.finditer(text, start, end):
-                if place(space.end())[0] - place(space.start() - 1)[1] > _WIDE_GAP * size:
-                    cells.append(text[begin : space.start()])
-                    begin = space.end()
-        cells.append(text[begin:end])
-        bold = is_bold(start) and is_bold(end - 1)  # both ends: a bold label before its value is no heading
-        yield Line(words.strip(" \t\xa0"), left, right, bottom, top, size, bold, tuple(cells))
-
-
-def _outline(document: Any, count: int) -> list[OutlineEntry]:
-    """The bookmarks that point into the document, in its order. A document with one bookmark has no structure to offer."""
-    import pypdfium2
-
-    entries: list[OutlineEntry] = []
+    page = raw.FPDF_LoadPage(document, number - 1)
+    if not page:
+        return None, False
+    text_page = raw.FPDFText_LoadPage(page)
+    if not text_page:
+        raw.FPDF_ClosePage(page)
+        return None, False
     try:
-        for bookmark in document.get_toc(max_depth=6):
-            if len(entries) >= MAX_OUTLINE:
-                break
-            target = bookmark.get_dest()
-            index = target.get_index() if target is not None else None
-            title = " ".join(bookmark.get_title().split())
-            if index is None or not 0 <= index < count or not title:
-                continue
-            mode, view = target.get_view()
-            top = view[1] if mode == pypdfium2.raw.PDFDEST_VIEW_XYZ and len(view) > 1 else None
-            entries.append(OutlineEntry(bookmark.level + 1, title, index + 1, top))
-    except (pypdfium2.PdfiumError, ValueError):
-        return []
-    if len(entries) < 2 or (all(entry.page == entries[0].page for entry in entries) and count > 3):
-        return []
-    return sorted(entries, key=lambda entry: entry.page)
+        width, height = raw.FPDF_GetPageWidthF(page), raw.FPDF_GetPageHeightF(page)
+        rotation = 90 * raw.FPDFPage_GetRotation(page)
+        lines = rows_joined(in_reading_order(read_lines(text_page, rotation, width, height, weights=weights)))
+    finally:
+        raw.FPDFText_ClosePage(text_page)
+        raw.FPDF_ClosePage(page)
+    return Page(number, height, lines), not lines and _shows_pictures(document[number - 1])
+
+
+def _shows_pictures(page: Any) -> bool:
+    from pypdfium2 import raw
+
+    for shapes, drawn in enumerate(page.get_objects(max_depth=3), 1):
+        if drawn.type == raw.FPDF_PAGEOBJ_IMAGE or shapes >= _DRAWINGS:
+            return True
+    return False

@@ -10,16 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from ragterm.engine.documents.builder import DocumentBuilder
 from ragterm.engine.documents.hyphens import MARK, Vocabulary
-from ragterm.engine.documents.pdf import (
-    check_pages,
-    check_size,
-    first_heading,
-    is_garbled,
-    no_text,
-    usable_title,
-    warn_pages,
-)
-from ragterm.engine.types.errors import ParseError
+from ragterm.engine.documents.page_quality import is_garbled
+from ragterm.engine.documents.page_report import PageReport
+from ragterm.engine.documents.passwords import offered
+from ragterm.engine.documents.pdf import LETTER, check_pages, check_size, first_heading
+from ragterm.engine.documents.pdf_extras import usable_title
+from ragterm.engine.types.errors import ParseError, password_needed
 
 if TYPE_CHECKING:
     from ragterm.engine.types.documents import ParsedDocument
@@ -39,11 +35,6 @@ _BREAKAGE = (
     *(OSError, EOFError, NotImplementedError, RecursionError, AssertionError),
 )
 """What pypdf lets through on damaged files."""
-_PASSWORD = ParseError(
-    "Password protected",
-    "the file opens only with a password, and the empty one is wrong",
-    "save a copy without a password (print it to PDF, or: qpdf --decrypt --password=... in.pdf out.pdf)",
-)
 
 
 def parse_with_pypdf(data: bytes, path: Path, reason: str, *, quiet: bool = False) -> ParsedDocument:
@@ -58,19 +49,17 @@ def parse_with_pypdf(data: bytes, path: Path, reason: str, *, quiet: bool = Fals
     logging.getLogger("pypdf").setLevel(logging.CRITICAL)
     try:
         reader = PdfReader(io.BytesIO(data), strict=False)
-        if reader.is_encrypted and not reader.decrypt(""):
-            raise _PASSWORD
+        if reader.is_encrypted and not any(reader.decrypt(password) for password in ("", *offered())):
+            raise password_needed(wrong=bool(offered()))
         count = len(reader.pages)
         check_pages(count)
         texts: list[str | None] = [_text(reader, index) for index in range(count)]
     except DependencyError as error:
-        raise _PASSWORD if "assword" in reason else _damaged(reason, error) from error
+        raise password_needed() if "assword" in reason else _damaged(reason, error) from error
     except (PyPdfError, *_BREAKAGE) as error:
         raise _damaged(reason, error) from error
-    if not any(text and any(c.isalnum() for c in text) for text in texts):
-        if all(text is None for text in texts) and texts:
-            raise _damaged(reason, None)
-        raise no_text(count, images=not quiet)
+    if all(text is None for text in texts) and texts and not quiet:
+        raise _damaged(reason, None)
     return _build(texts, reader, path)
 
 
@@ -79,23 +68,23 @@ def _build(texts: list[str | None], reader: Any, path: Path) -> ParsedDocument:
 
     builder = DocumentBuilder()
     words = Vocabulary(line for text in texts if text for line in text.split("\n"))
-    empty, garbled, unreadable = [], [], []
+    report = PageReport(len(texts))
     size = 0
     for number, text in enumerate(texts, 1):
         if text is None:
-            unreadable.append(number)
-        elif not any(c.isalnum() for c in text):
-            empty.append(number)
-        elif is_garbled(text.replace("\n", " ")):
-            garbled.append(number)
+            report.damaged.append(number)
+        elif LETTER.search(text) is None:
+            report.blank.append(number)
+        elif is_garbled(text):
+            report.garbled.append(number)
         else:
             size += len(text)
             check_size(size)
             for paragraph in text.split("\n\n"):
                 builder.add("paragraph", words.mend(paragraph), page=number)
     if not builder.blocks:
-        raise no_text(len(texts), images=False, garbled=bool(garbled))
-    warn_pages(builder, len(texts), empty=empty, garbled=garbled, unreadable=unreadable)
+        raise report.error()
+    builder.warnings += report.warnings()
     builder.warnings.append("pdfium could not read this file; pypdf did, without layout")
     try:
         info = reader.metadata or {}
@@ -130,6 +119,6 @@ def _text(reader: Any, index: int) -> str | None:
 
 def _damaged(reason: str, error: Exception | None) -> ParseError:
     if "assword" in reason:
-        return _PASSWORD
+        return password_needed()
     why = reason.rstrip(".") + (f"; pypdf: {error}" if error and str(error) else "")
     return ParseError("Damaged PDF", why[:300], "open it in a PDF viewer and save or print it again")

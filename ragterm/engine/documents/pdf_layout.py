@@ -26,13 +26,17 @@ _CAPTION = re.compile(r"(?:figure|fig\.|table|abbildung|tabelle)\s+\d", re.IGNOR
 _LABEL = re.compile(
     r"(?:(?:chapter|section|part|appendix|kapitel)\s+)?(?:\d{1,3}|[A-Z])(?:\.\d{1,3})*[.:)]?\s+", re.IGNORECASE
 )
+_PAGE_END = re.compile(rf"[^\W\d_][-‐{MARK}]$")
+_NO_LETTER = re.compile(r"[^\w\n]+|_+")
 _SENTENCE_END = re.compile(r"[.!?:…][\"')\]”’]*$")
 
 
 @dataclass(slots=True)
 class Line:
     """One line of a page. `text` has a U+0002 at its end where a hyphen stood; coordinates are in points, y upwards; `size` is the
-    height of its first character's box; `cells` are the texts between wide gaps (one: no gap)."""
+    height of its first character's box; `cells` are the texts between wide gaps (one: no gap); `pieces` are text, left and right
+    of what stands between gaps that are as wide as a gutter may be (none: no such gap); `at` is its place among the page's
+    lines, as they were drawn or as they are read."""
 
     text: str
     left: float
@@ -42,7 +46,8 @@ class Line:
     size: float
     bold: bool
     cells: tuple[str, ...]
-    edge: float = 0.0
+    pieces: tuple[tuple[str, float, float], ...] = ()
+    at: int = 0
 
 
 @dataclass(slots=True)
@@ -64,15 +69,29 @@ class OutlineEntry:
 
 def add_pages(builder: DocumentBuilder, pages: Sequence[Page], outline: Sequence[OutlineEntry]) -> None:
     """Append all pages. With an outline the sections are its entries; without one, headings are found by size and weight."""
+    _mend_page_ends(pages)
     words = Vocabulary(line.text for page in pages for line in page.lines)
     levels = {} if outline else _heading_sizes(pages)
     entries = list(outline)
     for page in pages:
-        _find_edges(page.lines)
         pitch = _pitch(page.lines)
         due = [entry for entry in entries if entry.page <= page.number]
         entries = entries[len(due) :]
         _Writer(builder, page, words, levels, pitch, due).write()
+
+
+def _mend_page_ends(pages: Sequence[Page]) -> None:
+    """A word that a page end breaks moves whole to the page where it begins. (pdfium marks hyphens before another line only.)"""
+    for page, following in pairwise(pages):
+        if following.number != page.number + 1 or not page.lines or not following.lines:
+            continue
+        last, first = page.lines[-1], following.lines[0]
+        if _PAGE_END.search(last.text) and first.text[:1].islower() and len(first.cells) == 1:
+            half, _, rest = first.text.partition(" ")
+            last.text = last.text[:-1] + MARK + half
+            first.text, first.cells = rest, (rest,)
+            if not rest:
+                del following.lines[0]
 
 
 class _Writer:
@@ -87,6 +106,11 @@ class _Writer:
     ) -> None:
         self.builder, self.page, self.words, self.levels, self.pitch = builder, page, words, levels, pitch
         self.due = due
+        for at, line in enumerate(page.lines):
+            line.at = at
+        # All lines in one pass: a line may be a bookmark's only when its letters end with the bookmark's.
+        self.letters = _squeezed("\n".join([line.text for line in page.lines])).split("\n") if due else []
+        self.page_letters = "".join(self.letters)
         self.open: list[Line] = []
         self.text = ""
         self.kind: BlockKind = "paragraph"
@@ -136,21 +160,22 @@ class _Writer:
         if self.kind in ("heading", "table"):
             self._flush()
         previous = self.open[-1] if self.open else None
-        if previous is None or self._begins_block(previous, line):
+        bullet = _BULLET.match(line.text) is not None
+        if previous is None or self._begins_block(previous, line, bullet):
             self._flush()
-            self.kind = "list" if _BULLET.match(line.text) else "caption" if _CAPTION.match(line.text) else "paragraph"
+            self.kind = "list" if bullet else "caption" if _CAPTION.match(line.text) else "paragraph"
             self._append(line, "")
-        elif _BULLET.match(line.text) and self.kind == "list":
+        elif bullet and self.kind == "list":
             self._append(line, "\n")
         else:
             full = (
-                previous.right >= previous.edge - 3.0 * line.size
-                or line.text[0].islower()
+                line.text[0].islower()
                 or previous.text.endswith(MARK)
+                or previous.right >= self._edge(previous) - 3.0 * line.size
             )
             self._append(line, " " if full else "\n")
 
-    def _begins_block(self, previous: Line, line: Line) -> bool:
+    def _begins_block(self, previous: Line, line: Line, bullet: bool) -> bool:
         if previous.text.endswith(MARK):
             return False
         drop = previous.bottom - line.bottom
@@ -161,7 +186,7 @@ class _Writer:
             and min(len(previous.text), len(line.text)) > 20
         ):
             return True
-        if _BULLET.match(line.text) and self.kind != "list":
+        if bullet and self.kind != "list":
             return True
         if drop < -0.5 * line.size:  # the next column, or a part of the page that was drawn later
             return bool(_SENTENCE_END.search(previous.text)) or not line.text[0].islower()
@@ -170,12 +195,13 @@ class _Writer:
         ended = bool(_SENTENCE_END.search(previous.text))
         indented = (
             line.left > previous.left + 0.8 * line.size
-            and previous.left <= min(entry.left for entry in self.open) + 1.0
+            and self.kind == "paragraph"
+            and len(self.open) > 1
+            and previous.left <= min([entry.left for entry in self.open]) + 1.0
         )
-        if indented and self.kind == "paragraph" and len(self.open) > 1 and ended:
+        if indented and ended:
             return True
-        short = previous.right < previous.edge - 6.0 * line.size
-        return short and ended and not line.text[0].islower()
+        return ended and not line.text[0].islower() and previous.right < self._edge(previous) - 6.0 * line.size
 
     def _close_by(self, previous: Line, line: Line) -> bool:
         return 0 <= previous.bottom - line.bottom < 2.0 * max(previous.size, line.size)
@@ -186,11 +212,13 @@ class _Writer:
         level = self.levels.get(_rounded(line.size), 0)
         if level:
             return level
-        alone = line.right < line.edge - 2.0 * line.size or line.edge <= line.right
+        if not line.bold:
+            return 0
+        edge = self._edge(line)
+        alone = line.right < edge - 2.0 * line.size or edge <= line.right
         starts = line.text[0].isupper() or line.text[0].isdigit()
         if (
-            line.bold
-            and alone
+            alone
             and starts
             and len(line.text) < 90
             and len(line.cells) == 1
@@ -201,18 +229,25 @@ class _Writer:
             return min(6, number.group(1).count(".") + 2) if number else min(6, deepest + 1)
         return 0
 
+    def _edge(self, line: Line) -> float:
+        """The line's column edge: the farthest right that its neighbours with a similar left reach."""
+        similar = 3 * line.size
+        near = self.page.lines[max(0, line.at - 8) : line.at + 9]
+        return max([line.right, *[other.right for other in near if -similar < other.left - line.left < similar]])
+
     def _outline_heading(self, at: int) -> int:
         """Lines that the next bookmark names (0: none). Bookmarks above this place that nothing on the page repeats just open
         their section."""
         while self.due:
             entry = self.due[0]
             wanted = _squeezed(entry.title)
+            here = bool(wanted) and wanted in self.page_letters
             text = ""
             for count in range(1, 4):
-                if at + count > len(self.page.lines) or not wanted:
+                if at + count > len(self.page.lines) or not here:
                     break
                 text += " " + self.page.lines[at + count - 1].text
-                if wanted in (_squeezed(text), _squeezed(_LABEL.sub("", text.strip(), count=1))):
+                if "".join(self.letters[at : at + count]).endswith(wanted) and wanted in _names(text.strip()):
                     self._flush()
                     self.kind, self.level = "heading", min(entry.level, 6)
                     for line in self.page.lines[at : at + count]:
@@ -220,10 +255,13 @@ class _Writer:
                     self._flush()
                     self.due.pop(0)
                     return count
-            later = any(
-                wanted in (_squeezed(line.text), _squeezed(_LABEL.sub("", line.text, count=1)))
-                for line in self.page.lines[at + 1 :]
-                if wanted and entry.page == self.page.number
+            later = (
+                here
+                and entry.page == self.page.number
+                and any(
+                    letters.endswith(wanted) and wanted in _names(line.text)
+                    for letters, line in zip(self.letters[at + 1 :], self.page.lines[at + 1 :], strict=True)
+                )
             )
             passed = entry.page < self.page.number or entry.top is None or self.page.lines[at].bottom <= entry.top
             if later or not passed:
@@ -250,8 +288,13 @@ class _Writer:
         self.open, self.text, self.kind, self.level = [], "", "paragraph", 0
 
 
+def _names(text: str) -> tuple[str, str]:
+    """What a line may be called by: its letters and digits, and those without its number."""
+    return _squeezed(text), _squeezed(_LABEL.sub("", text, count=1))
+
+
 def _squeezed(text: str) -> str:
-    return "".join(c for c in text.lower() if c.isalnum())
+    return _NO_LETTER.sub("", text.lower())
 
 
 def _rounded(size: float) -> float:
@@ -288,10 +331,3 @@ def _pitch(lines: Sequence[Line]) -> float:
     """The usual distance from one line to the next."""
     drops = [a.bottom - b.bottom for a, b in pairwise(lines) if 0 < a.bottom - b.bottom < 3 * max(a.size, b.size)]
     return median(drops) if drops else 0.0
-
-
-def _find_edges(lines: Sequence[Line]) -> None:
-    """Each line's column edge: the farthest right that its neighbours with a similar left reach."""
-    for at, line in enumerate(lines):
-        near = lines[max(0, at - 8) : at + 9]
-        line.edge = max(other.right for other in near if abs(other.left - line.left) < 3 * line.size or other is line)

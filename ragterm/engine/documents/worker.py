@@ -12,11 +12,14 @@ import contextlib
 import os
 import signal
 import sys
+import time
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from ragterm.engine.documents.frames import BrokenFrame, document_header, error_header, read_frame, write_frame
+from ragterm.engine.documents.passwords import offering
 from ragterm.engine.documents.places import Staging
+from ragterm.engine.documents.time_limit import asking
 from ragterm.engine.types.errors import ParseError
 
 _NICENESS = 12
@@ -75,9 +78,10 @@ def serve(requests: BinaryIO, answers: BinaryIO, memory_mb: int) -> int:
             request, _ = read_frame(requests)
         except BrokenFrame:
             return 0
-        _alarm(float(request.get("timeout", 0)))
+        clock = _Clock(float(request.get("timeout", 0)), answers)
         try:
-            document = parse_file(Path(request["path"]), _staging(request))
+            with asking(clock.more), offering(tuple(map(str, request.get("passwords", ())))):
+                document = parse_file(Path(request["path"]), _staging(request))
             header: dict[str, Any] = {**document_header(document), "retire": _has_grown(memory_mb)}
             text = document.text
             del document
@@ -85,7 +89,7 @@ def serve(requests: BinaryIO, answers: BinaryIO, memory_mb: int) -> int:
             header, text = error_header(error), ""
         except MemoryError:
             header, text = error_header(out_of_memory(memory_mb), retire=True), ""
-        _alarm(0)
+        clock.stop()
         try:
             write_frame(answers, header, text)
         except MemoryError:
@@ -110,10 +114,30 @@ def out_of_memory(memory_mb: int) -> ParseError:
     )
 
 
-def _alarm(seconds: float) -> None:
-    """The default action of SIGALRM ends the process, in the middle of native code too."""
-    if hasattr(signal, "alarm"):
-        signal.alarm(int(seconds) + _GRACE_SECONDS if seconds else 0)
+class _Clock:
+    """A document's time: the alarm's default action ends the process, in the middle of native code too. 0 seconds: no limit."""
+
+    def __init__(self, seconds: float, answers: BinaryIO) -> None:
+        self._ends = time.monotonic() + seconds
+        self._answers = answers
+        self._runs = seconds > 0
+        self._set(seconds)
+
+    def more(self, seconds: float) -> None:
+        """Tell the pool, which has a clock of its own."""
+        if self._runs:
+            self._ends += seconds
+            self._set(self._ends - time.monotonic())
+            write_frame(self._answers, {"more_seconds": seconds})
+
+    def stop(self) -> None:
+        self._runs = False
+        self._set(0)
+
+    @staticmethod
+    def _set(seconds: float) -> None:
+        if hasattr(signal, "alarm"):
+            signal.alarm(max(1, int(seconds) + _GRACE_SECONDS) if seconds else 0)
 
 
 def _has_grown(memory_mb: int) -> bool:

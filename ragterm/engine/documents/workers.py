@@ -21,7 +21,7 @@ from concurrent.futures import Future
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 from ragterm.engine.documents.frames import BrokenFrame, document_from, error_from, read_frame, write_frame
 from ragterm.engine.documents.places import Staging
@@ -29,6 +29,8 @@ from ragterm.engine.types.documents import ParsedDocument
 from ragterm.engine.types.errors import Cancelled, ParseError
 
 log = logging.getLogger(__name__)
+
+MAX_MORE_SECONDS = 3 * 3600.0
 
 _Job = tuple[str, "Staging | None", "Future[ParsedDocument]"]
 
@@ -38,7 +40,11 @@ class ParserPool:
 
     `workers` processes at most, started when there is work for them; `timeout_seconds` a document; `memory_mb` a process (0:
     unlimited; only Linux enforces it); `log_path` takes what native libraries print. `command` replaces the worker's command line
-    in front of its options."""
+    in front of its options. `passwords` are tried on locked files; they go to the workers through their pipes, never on a
+    command line.
+
+    A worker may ask for more time than a document's limit (text recognition does, by the page); MAX_MORE_SECONDS is all it
+    gets."""
 
     def __init__(
         self,
@@ -48,8 +54,11 @@ class ParserPool:
         log_path: str | Path | None = None,
         *,
         command: Sequence[str] | None = None,
+        passwords: Sequence[str] = (),
     ) -> None:
+        self.passwords = tuple(passwords)
         self.timeout_seconds = timeout_seconds
+        self.memory_mb = memory_mb
         # -P: the current folder is not searched for modules; it may hold what was just downloaded.
         base = list(command) if command is not None else [sys.executable, "-P", "-m", "ragterm.engine.documents.worker"]
         self._command = [*base, "--memory-mb", str(memory_mb), "--log", str(log_path or "")]
@@ -171,6 +180,8 @@ class _Slot:
         request = {"path": path, "timeout": self.pool.timeout_seconds}
         if staging is not None:
             request["staging"] = asdict(staging)
+        if self.pool.passwords:
+            request["passwords"] = self.pool.passwords
         while True:
             process = self._alive()
             fresh = self._served == 0
@@ -182,7 +193,7 @@ class _Slot:
                 self.deadline = time.monotonic() + self.pool.timeout_seconds
             try:
                 write_frame(cast(BinaryIO, process.stdin), request)
-                header, text = read_frame(cast(BinaryIO, process.stdout))
+                header, text = self._answer(process)
             except (BrokenFrame, OSError) as error:
                 problem = self._why(process, error)
                 # A worker that has read other files may have died of them, or between two: this one gets a fresh worker.
@@ -206,6 +217,22 @@ class _Slot:
                     "The parser answered nonsense", str(error), "open the file in its own program and save it again"
                 ) from error
 
+    def _answer(self, process: subprocess.Popen[bytes]) -> tuple[dict[str, Any], str]:
+        """The worker's answer, after granting the time that it asks for until then. Raises BrokenFrame."""
+        granted = 0.0
+        while True:
+            header, text = read_frame(cast(BinaryIO, process.stdout))
+            more = header.get("more_seconds")
+            if more is None:
+                return header, text
+            if not isinstance(more, (int, float)) or more <= 0:
+                raise BrokenFrame("a request for an impossible time")
+            more = min(more, MAX_MORE_SECONDS - granted)
+            granted += more
+            with self._lock:
+                if self.deadline is not None:
+                    self.deadline += more
+
     def _alive(self) -> subprocess.Popen[bytes]:
         if self.process is not None and self.process.poll() is not None:
             self._end()
@@ -228,11 +255,7 @@ class _Slot:
         else:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(timeout=2)
-            problem = ParseError(
-                "The parser crashed",
-                _ending(process.poll(), error),
-                "open the file in its own program and save it again; it may need more memory than ingest.memory_mb allows",
-            )
+            problem = _crash(process.poll(), error, self.pool.memory_mb)
         self._end()
         return problem
 
@@ -249,6 +272,20 @@ class _Slot:
                     stream.close()
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(timeout=5)
+
+
+def _crash(code: int | None, error: Exception, memory_mb: int) -> ParseError:
+    """Native libraries end their process where no memory is left: with these signals, and without a word."""
+    ending = _ending(code, error)
+    if memory_mb and sys.platform == "linux" and code in (-signal.SIGABRT, -signal.SIGTRAP, -signal.SIGILL):
+        return ParseError(
+            "The parser crashed",
+            f"{ending}, as it does when a file unpacks to more than the limit of {memory_mb} MB",
+            f"raise the limit (ragterm config set ingest.memory_mb {memory_mb * 2}), or open the file in its own program and save "
+            "it again",
+        )
+    hint = "open the file in its own program and save it again; it may need more memory than ingest.memory_mb allows"
+    return ParseError("The parser crashed", ending, hint)
 
 
 def _ending(code: int | None, error: Exception) -> str:

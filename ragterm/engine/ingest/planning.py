@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ragterm import __version__
+from ragterm.engine.documents import ocr
 from ragterm.engine.documents.places import Places, exists
 from ragterm.engine.documents.sources import document_id, kind_of, survey
 from ragterm.engine.store import CollectionStore, FileRecord, NewJob
 from ragterm.engine.types.control import Control
+from ragterm.engine.types.errors import wants_password
 from ragterm.engine.types.ingesting import DocumentOutcome, Survey
 from ragterm.engine.types.members import is_member, outermost
 
@@ -43,10 +45,12 @@ def plan(
     force: bool = False,
     left_out: Set[str] = frozenset(),
     web: FetchedPages | None = None,
+    unlocking: bool = False,
 ) -> Plan:
     """Survey `paths` and sort every file found into settled or to do; documents of these folders that are gone from disk, or that
     an ignore file names by now, are removal jobs. A path that is no longer there is a removal when it is a document's. The document
-    ids in `left_out` are passed over. `web` are pages that were fetched beforehand.
+    ids in `left_out` are passed over. `web` are pages that were fetched beforehand. Unchanged files are read again when something is
+    there by now that they waited for: a password (`unlocking`), text recognition.
 
     Raises NotFoundError for a path that is neither on disk nor in the collection, Cancelled.
     """
@@ -58,6 +62,7 @@ def plan(
     # A member that nobody knows yet, or that was left out, is found by reading what holds it.
     on_disk = [outermost(path) for path in absolute if path not in gone and path not in inside]
     found = survey(on_disk, max_file_mb, control)
+    awaited = _awaited(records, store, unlocking)
     settled: list[DocumentOutcome] = []
     jobs = [NewJob("ingest", document_id(path), path, records[document_id(path)].size, True) for path in inside]
     waiting: defaultdict[str, dict[str, NewJob]] = defaultdict(dict)
@@ -73,20 +78,21 @@ def plan(
             continue
         size, mtime_ns = _stat(places.file_of(path))
         record = records.get(id_)
-        outcome = None
-        if record is not None and not force and (record.size, record.mtime_ns) == (size, mtime_ns):
+        outcome, again = None, force or id_ in awaited
+        if record is not None and not again and (record.size, record.mtime_ns) == (size, mtime_ns):
             outcome = settled_outcome(record, records.get)
         if outcome is None:
-            jobs.append(NewJob("ingest", id_, path, size, force))
+            jobs.append(NewJob("ingest", id_, path, size, again))
             continue
         settled.append(outcome)
         for one in members[path]:
             if one.path in waiting[path]:
                 continue
-            if (of_member := settled_outcome(one, records.get)) is not None:
+            better = one.document_id in awaited
+            if not better and (of_member := settled_outcome(one, records.get)) is not None:
                 settled.append(of_member)
             else:
-                jobs.append(NewJob("ingest", one.document_id, one.path, one.size))
+                jobs.append(NewJob("ingest", one.document_id, one.path, one.size, better))
         jobs.extend(waiting[path].values())
     unwanted = _unwanted(found, records, {*absolute, *store.roots.all()})
     settled.extend(
@@ -121,6 +127,15 @@ def _by_container(records: dict[str, FileRecord]) -> defaultdict[str, list[FileR
         if is_member(record.path):
             members[outermost(record.path)].append(record)
     return members
+
+
+def _awaited(records: dict[str, FileRecord], store: CollectionStore, unlocking: bool) -> set[str]:
+    """Documents that may be read, or read better, now."""
+    awaited = {id_ for id_, one in records.items() if unlocking and wants_password(one.error)}
+    waiting = store.documents.waiting_for_ocr()
+    if waiting and ocr.available():
+        awaited |= waiting
+    return awaited
 
 
 def _stat(file: Path) -> tuple[int, int]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -26,10 +26,10 @@ class Parsers(Protocol):
         """Drop what waits, end the workers."""
 
 
-def _parser_pool(settings: IngestSettings) -> Parsers:
+def _parser_pool(settings: IngestSettings, passwords: Sequence[str] = ()) -> Parsers:
     from ragterm.engine.documents.workers import ParserPool
 
-    return ParserPool(parser_workers(settings), settings.timeout_seconds, settings.memory_mb)
+    return ParserPool(parser_workers(settings), settings.timeout_seconds, settings.memory_mb, passwords=passwords)
 
 
 def parser_workers(settings: IngestSettings) -> int:
@@ -54,6 +54,11 @@ class IngestRooms:
     flush: Callable[[], None] = _nothing
     collection: str = "default"
     parsers: Callable[[IngestSettings], Parsers] = _parser_pool
+
+
+def with_passwords(rooms: IngestRooms, passwords: Sequence[str]) -> IngestRooms:
+    """Rooms whose parsers try these on locked files. The passwords live as long as that pool."""
+    return replace(rooms, parsers=lambda settings: _parser_pool(settings, passwords)) if passwords else rooms
 
 
 def catch_up(store: CollectionStore, dense: DenseIndex, keyword: KeywordIndex) -> bool:

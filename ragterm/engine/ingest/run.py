@@ -17,7 +17,7 @@ from ragterm.engine.documents.places import Places
 from ragterm.engine.ingest.pipeline import Conductor
 from ragterm.engine.ingest.planning import Plan, plan
 from ragterm.engine.ingest.progress import Reporter
-from ragterm.engine.ingest.rooms import IngestRooms
+from ragterm.engine.ingest.rooms import IngestRooms, with_passwords
 from ragterm.engine.store import CollectionStore, IndexerLock, Owner
 from ragterm.engine.store.leases import HEARTBEAT_SECONDS
 from ragterm.engine.types.control import Control
@@ -45,9 +45,11 @@ def ingest(
     remember: bool = True,
     following: bool = False,
     web: WebOptions = ONE_PAGE,
+    passwords: Sequence[str] = (),
 ) -> IngestReport:
     """Bring the collection in step with these files, folders and web pages (with `web`, sites). `force` reads unchanged files again;
     `remember` makes the paths roots of the collection; one that is `following` its folders leaves out what a person removed.
+    `passwords` are tried on locked files, those that failed for want of one included, and kept nowhere.
 
     Returns when every file found has its outcome, or, `cancelled`, with what was done until then: the rest stays queued for
     `resume`. Raises NotFoundError for a path that is nowhere, StoreError, ModelError; what was committed stays.
@@ -60,7 +62,7 @@ def ingest(
         urls = [str(path) for path in paths if is_url(str(path))]
         paths = [path for path in paths if not is_url(str(path))]
         pages = _fetched(urls, rooms.store, settings, web, control, reporter) if urls else None
-        found = plan(paths, rooms.store, settings.ingest.max_file_mb, control, force, left_out, pages)
+        found = plan(paths, rooms.store, settings.ingest.max_file_mb, control, force, left_out, pages, bool(passwords))
     except Cancelled:
         reporter.show("cancelled")
         return IngestReport(rooms.collection, (), 0, reporter.seconds, cancelled=True)
@@ -72,6 +74,7 @@ def ingest(
     requests = []
     if found.jobs:
         requests = [rooms.store.jobs.open_request(Owner.this_process(), found.jobs)]
+    rooms = with_passwords(rooms, passwords)
     return _work(rooms, settings, requests, reporter, control, found.settled, found.warnings)
 
 
@@ -123,11 +126,12 @@ def reingest(
     settings: Settings,
     on_progress: OnProgress | None = None,
     control: Control | None = None,
+    passwords: Sequence[str] = (),
 ) -> IngestReport:
     """Read these documents again, changed or not. Unknown ids are passed over."""
     records = [record for id_ in document_ids if (record := rooms.store.documents.record(id_)) is not None]
     paths = [record.path for record in records]
-    return ingest(paths, rooms, settings, on_progress, control, force=True, remember=False)
+    return ingest(paths, rooms, settings, on_progress, control, force=True, remember=False, passwords=passwords)
 
 
 def _work(

@@ -22,7 +22,7 @@ from ragterm.engine.store.values import (
     unpack_blocks,
     unpack_text,
 )
-from ragterm.engine.types.documents import Chunk, Document, DocumentRow, DocumentState
+from ragterm.engine.types.documents import Chunk, Document, DocumentRow, DocumentState, waits_for_ocr
 from ragterm.engine.types.errors import NotFoundError
 from ragterm.engine.types.members import SEPARATOR, is_member
 
@@ -170,6 +170,14 @@ class DocumentTable:
                     f"SELECT {_RECORD} FROM documents WHERE state = 'duplicate' AND duplicate_of = '' ORDER BY path"
                 )
             ]
+
+    def waiting_for_ocr(self) -> set[str]:
+        """Ids of documents with pages that wait for text recognition, by their warnings or their error."""
+        with self._database.reading() as connection:
+            rows = connection.execute(
+                "SELECT id, warnings, error FROM documents WHERE warnings LIKE '%OCR%' OR error LIKE '%OCR%'"
+            ).fetchall()
+        return {id_ for id_, warnings, error in rows if waits_for_ocr(*strings(warnings), error)}
 
     def touched(self, document_id: str, size: int, mtime_ns: int) -> None:
         """The file has a new time of change and the same bytes."""

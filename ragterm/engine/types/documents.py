@@ -77,6 +77,19 @@ class Document:
     warnings: tuple[str, ...] = ()
 
 
+_FOR_OCR = "for OCR:"
+
+
+def waiting_for_ocr(count: int, pages: str) -> str:
+    """How a warning or an error says that these pages are read once text recognition is installed."""
+    return f"{count} page{' waits' if count == 1 else 's wait'} {_FOR_OCR} {pages}"
+
+
+def waits_for_ocr(*messages: str) -> bool:
+    """Whether one of a document's warnings, or its error, says so."""
+    return any(_FOR_OCR in message for message in messages)
+
+
 DocumentState = Literal["indexed", "failed", "duplicate", "skipped"]
 
 

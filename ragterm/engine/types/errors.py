@@ -59,6 +59,24 @@ class ParseError(RagtermError):
         return (_parse_error, (self.title, self.message, self.hint, self.stage))
 
 
+_LOCKED = "Password protected"
+
+
+def password_needed(*, wrong: bool = False) -> ParseError:
+    """`wrong`: passwords were given, and none of them opens the file."""
+    return ParseError(
+        _LOCKED,
+        "none of the passwords given opens it" if wrong else "the file opens only with a password",
+        "give it: ragterm ingest --password ... PATH, or P in the Documents pane; "
+        "or save a copy without one (qpdf --decrypt --password=... in.pdf out.pdf)",
+    )
+
+
+def wants_password(error: str) -> bool:
+    """Whether a ledger's error is that of `password_needed`."""
+    return error.startswith(_LOCKED)
+
+
 def _parse_error(title: str, message: str, hint: str, stage: str) -> ParseError:
     return ParseError(title, message, hint, stage=stage)
 

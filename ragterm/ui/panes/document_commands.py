@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from textual.content import Content
 
-from ragterm.engine.types.errors import RagtermError
+from ragterm.engine.types.errors import RagtermError, wants_password
 from ragterm.resources import shipped
 from ragterm.ui import messages
 from ragterm.ui.safe_text import line
@@ -38,6 +38,15 @@ class DocumentCommands(_Base):
         def table(self) -> RowTable: ...
 
         def _show_rows(self) -> None: ...
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action in ("pause", "cancel"):
+            return self.bridge.ingesting
+        if action == "unlock":
+            return bool(self._rows and self.locked)
+        if action in ("follow", "remove", "reingest", "mark", "limit", "open", "filter", "sort", "compare"):
+            return bool(self._rows)
+        return True
 
     def action_load_samples(self) -> None:
         self._start(lambda: self.bridge.ingest([str(shipped("sample_docs"))]))
@@ -121,6 +130,25 @@ class DocumentCommands(_Base):
             from ragterm.ui.screens.comparison import ComparisonScreen
 
             self.app.push_screen(ComparisonScreen(self.bridge, ids))
+
+    @property
+    def locked(self) -> list[DocumentRow]:
+        """Of the marked documents, or the one under the cursor, those that need a password."""
+        return [row for row in self.table.chosen if row.state == "failed" and wants_password(row.error)]
+
+    def action_unlock(self) -> None:
+        rows = self.locked
+        if not rows:
+            return
+        from ragterm.ui.screens.dialogs import TextScreen
+
+        def given(password: str | None) -> None:
+            if password:
+                self._start(lambda: self.bridge.reingest([row.id for row in rows], passwords=[password]))
+
+        names = "\n".join(line(row.title or row.path) for row in rows[:8])
+        body = f"{names}\n\nTried once and kept nowhere."
+        self.app.push_screen(TextScreen("Password", body, hidden=True), given)
 
     def _start(self, ingest: Callable[[], None]) -> None:
         """Start an ingest; a refusal (another one is running) is shown."""

@@ -262,6 +262,7 @@ class DocumentsPane(DocumentCommands, LedgerCommands, Pane):
     @on(RowTable.RowHighlighted)
     def _highlighted(self, event: RowTable.RowHighlighted) -> None:
         row: DocumentRow | None = event.row
+        self.refresh_bindings()  # a password is asked for where one is wanted
         self._draw_card(row, None)
         self.query_one("#detail").scroll_home(animate=False)
         if self._detail_timer is not None:
@@ -289,13 +290,8 @@ class DocumentsPane(DocumentCommands, LedgerCommands, Pane):
             self.open_row(self.table.current)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        if (allowed := self.ledger_allows(action)) is not None:
-            return allowed
-        if action in ("pause", "cancel"):
-            return self.bridge.ingesting
-        if action in ("follow", "remove", "reingest", "mark", "limit", "open", "filter", "sort", "compare"):
-            return bool(self._rows)
-        return True
+        allowed = self.ledger_allows(action)
+        return super().check_action(action, parameters) if allowed is None else allowed
 
     @on(Button.Pressed, "#samples")
     def _samples_pressed(self) -> None:

@@ -26,7 +26,7 @@ else:
 
 REFRESH_SECONDS = 3.0
 """While an ingest runs, the list is read again at most this often."""
-OF_THE_LIST = ("remove", "limit", "compare", "mark", "reingest", "restore")
+OF_THE_LIST = ("remove", "limit", "compare", "mark", "reingest", "restore", "unlock")
 """Actions on the rows of the list: with the cursor in the ledger they would meet documents that one does not look at."""
 
 

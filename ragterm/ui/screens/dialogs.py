@@ -73,7 +73,7 @@ class ConfirmScreen(ModalScreen[bool]):
 
 
 class TextScreen(ModalScreen[str | None]):
-    """Asks for one line. `check(text)` returns what is wrong with it, or nothing."""
+    """Asks for one line. `check(text)` returns what is wrong with it, or nothing; `hidden` shows dots for what is typed."""
 
     DEFAULT_CSS = (
         dialog_css("TextScreen") + "TextScreen #wrong { color: $error; height: auto; display: none; margin-top: 1; }"
@@ -88,16 +88,18 @@ class TextScreen(ModalScreen[str | None]):
         value: str = "",
         placeholder: str = "",
         check: Callable[[str], str] | None = None,
+        hidden: bool = False,
     ) -> None:
         super().__init__()
         self.heading, self.body, self.value, self.placeholder, self.check = title, body, value, placeholder, check
+        self.hidden = hidden
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog") as dialog:
             dialog.border_title = content(self.heading, one_line=True)
             dialog.border_subtitle = Content("Enter accepts · Esc cancels")
             yield Static(content(self.body))
-            yield Input(line(self.value), placeholder=line(self.placeholder))
+            yield Input(line(self.value), placeholder=line(self.placeholder), password=self.hidden)
             yield Static("", id="wrong", markup=False)
 
     @on(Input.Submitted)

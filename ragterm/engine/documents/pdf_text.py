@@ -1,0 +1,253 @@
+"""A PDF page's lines, from pdfium's list of characters: their text, their place, and the gaps inside them.
+
+pdfium breaks the stream of a page's characters into lines where the next one stands elsewhere. It writes an end-of-line hyphen,
+and the line end behind it, as one mark (see `hyphens`). Boxes are asked for at the two ends and the middle of a line and around
+its spaces only: a call for each character would take longer than pdfium takes to read the page.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import re
+import sys
+from array import array
+from collections import deque
+from collections.abc import Callable
+from functools import cache
+from itertools import repeat
+from operator import sub
+from typing import Any
+
+from ragterm.engine.documents.hyphens import MARK
+from ragterm.engine.documents.pdf_layout import Line
+
+WIDE_GAP = 1.4
+"""Heights of a character between two words from which on they stand in different cells."""
+NARROW_GAP = 0.7
+"""Heights of a character between two words from which on the gutter between two columns may run there."""
+_LONG = 25
+"""Characters of a line from which on its density says something."""
+_MANY_GAPS = 0.34
+_LINE = re.compile(rf"[^\r\n{MARK}]+")
+_SPACE = re.compile(r"[ \t\xa0]+")
+_SYMBOLS = str.maketrans(
+    {
+        **dict.fromkeys(map(chr, range(0xF8E5, 0xF8FF)), " "),  # Adobe's pieces of tall brackets
+        "\uf0b7": "•",
+        "\uf0a7": "▪",
+        "\uf0d8": "➢",
+        "\uf0fc": "✓",
+        "\ufffe": MARK,
+        "\xad": MARK,
+        "\uffff": " ",
+    }
+)
+"""One character for one, so that indices stay pdfium's."""
+_NATIVE = "utf-16-le" if sys.byteorder == "little" else "utf-16-be"
+_ANY_SYMBOL = re.compile("[" + "".join(map(chr, _SYMBOLS)) + "]")
+
+
+_Span = tuple[int, int, str]
+"""Where a line begins and ends, and the mark of a hyphen behind it."""
+_Gap = tuple[int, int, float, float]
+"""Between which two characters a gap lies, and between which two places."""
+
+
+def characters(text_page: Any, count: int) -> str:
+    """The page's text, one character for each of pdfium's indices.
+
+    The text function is quick, but it leaves out what has no Unicode value and writes two units for what is beyond the first
+    plane. Where it yields as many units as there are characters and no half of a pair, it did neither."""
+    from pypdfium2 import raw
+
+    units = array("H", bytes(2 * (count + 1)))
+    place = ctypes.cast(units.buffer_info()[0], ctypes.POINTER(ctypes.c_ushort))
+    written = raw.FPDFText_GetText(text_page, 0, count, place)
+    if written == count + 1:
+        text = units[:count].tobytes().decode(_NATIVE, "replace")
+        if len(text) == count:
+            return text.translate(_SYMBOLS) if _ANY_SYMBOL.search(text) else text
+    codes = map(raw.FPDFText_GetUnicode, repeat(text_page, count), range(count))
+    return "".join([chr(code) if code < 0x110000 else "\ufffd" for code in codes]).translate(_SYMBOLS)
+
+
+def read_lines(text_page: Any, rotation: int, width: float, height: float, *, weights: bool = True) -> list[Line]:
+    """The lines in the order in which the page draws them. `text_page` is pdfium's handle. `rotation` (0, 90, 180, 270 degrees
+    clockwise), `width` and `height` (points) are the page's as it is displayed; so are the places of the lines. Without
+    `weights` no line is bold."""
+    from pypdfium2 import raw
+
+    text = characters(text_page, max(0, raw.FPDFText_CountChars(text_page)))
+    is_bold = _bold(text_page)
+
+    def boxes(indices: list[int]) -> Boxes:
+        found = _boxes(text_page, indices)
+        return _turned(found, rotation, width, height) if rotation else found
+
+    spans = _spans(text)
+    lefts, _, bottoms, tops = boxes([start for start, _, _ in spans])
+    _, rights, last_bottoms, last_tops = boxes([end - 1 for _, end, _ in spans])
+    sizes = [max(top - bottom, 1.0) for top, bottom in zip(tops, bottoms, strict=True)]
+    uneven = [n for n, size in enumerate(sizes) if abs(last_tops[n] - last_bottoms[n] - size) > 0.01]
+    if uneven:
+        # The first character may be a raised footnote mark, the last one an index: the middle of three heights is the line's.
+        _, _, low, high = boxes([(spans[n][0] + spans[n][1]) // 2 for n in uneven])
+        for at, n in enumerate(uneven):
+            sizes[n] = max(sorted((sizes[n], last_tops[n] - last_bottoms[n], high[at] - low[at]))[1], 1.0)
+    for n, size in enumerate(sizes):
+        if abs(last_bottoms[n] - bottoms[n]) > 3 * size:  # set vertically or turned: its width says nothing
+            rights[n] = lefts[n]
+    gaps = _gaps(text, spans, lefts, rights, sizes, boxes)
+    lines = []
+    for n, (start, end, mark) in enumerate(spans):
+        words = text[start:end]
+        cells, pieces = (
+            _parts(text, start, end, lefts[n], rights[n], sizes[n], gaps[n]) if n in gaps else ((words,), [])
+        )
+        if pieces:
+            pieces[-1] = (pieces[-1][0] + mark, *pieces[-1][1:])
+        # Only what may be a heading is asked about; at both ends: a bold label before its value is none.
+        bold = (
+            weights
+            and end - start < 90
+            and (words[0].isupper() or words[0].isdigit())
+            and words[-1] not in ".,;"
+            and is_bold(start)
+            and is_bold(end - 1)
+        )
+        lines.append(Line(words + mark, lefts[n], rights[n], bottoms[n], tops[n], sizes[n], bold, cells, tuple(pieces)))
+    return lines
+
+
+def _spans(text: str) -> list[_Span]:
+    spans = []
+    for found in _LINE.finditer(text):
+        words = found[0]
+        start, end = found.span()
+        mark = text[end : end + 1]
+        if words[0].isspace() or words[-1].isspace():
+            start += len(words) - len(words.lstrip())
+            end -= len(words) - len(words.rstrip())
+        if end > start:
+            spans.append((start, end, mark if mark == MARK else ""))
+    return spans
+
+
+def _gaps(
+    text: str,
+    spans: list[_Span],
+    lefts: list[float],
+    rights: list[float],
+    sizes: list[float],
+    boxes: Callable[[list[int]], Boxes],
+) -> dict[int, list[_Gap]]:
+    """The gaps of lines that have any. A gap makes a line longer than its characters are: of the long lines the loosest quarter is
+    looked at, the next one when that shows any gaps, and the denser half when it shows many."""
+    wide = [n for n, size in enumerate(sizes) if rights[n] - lefts[n] > 8 * size]
+    long = [n for n in wide if spans[n][1] - spans[n][0] >= _LONG]
+    long.sort(key=lambda n: (spans[n][1] - spans[n][0]) * sizes[n] / (rights[n] - lefts[n]))
+    quarter, half = (len(long) // 4 + 1, len(long) // 2 + 1) if len(long) >= 8 else (len(long), len(long))
+    first = sorted({*wide} - {*long[quarter:]})
+    found = _gaps_of(text, spans, first, sizes, boxes)
+    if found:
+        many = len(found) > _MANY_GAPS * len(first)
+        found |= _gaps_of(text, spans, long[quarter : None if many else half], sizes, boxes)
+    return found
+
+
+def _gaps_of(
+    text: str, spans: list[_Span], chosen: list[int], sizes: list[float], boxes: Callable[[list[int]], Boxes]
+) -> dict[int, list[_Gap]]:
+    if not chosen:
+        return {}
+    indices: list[int] = []
+    begins = []
+    for n in chosen:
+        begins.append(len(indices) // 2)
+        for space in _SPACE.finditer(text, spans[n][0], spans[n][1]):
+            indices += (space.start() - 1, space.end())
+    lefts, rights, _, _ = boxes(indices)
+    before, after = rights[0::2], lefts[1::2]
+    widths = list(map(sub, after, before))
+    found: dict[int, list[_Gap]] = {}
+    for n, begin, end in zip(chosen, begins, [*begins[1:], len(widths)], strict=True):
+        least = NARROW_GAP * sizes[n]
+        if begin < end and max(widths[begin:end]) > least:
+            found[n] = [
+                (indices[2 * at] + 1, indices[2 * at + 1], before[at], after[at])
+                for at in range(begin, end)
+                if widths[at] > least
+            ]
+    return found
+
+
+def _parts(
+    text: str, start: int, end: int, left: float, right: float, size: float, gaps: list[_Gap]
+) -> tuple[tuple[str, ...], list[tuple[str, float, float]]]:
+    """The cells between wide gaps and the pieces between all gaps."""
+    cells, pieces = [], []
+    cell = begin = start
+    for stop, go_on, before, after in gaps:
+        pieces.append((text[begin:stop], left, before))
+        begin, left = go_on, after
+        if after - before > WIDE_GAP * size:
+            cells.append(text[cell:stop])
+            cell = go_on
+    return (*cells, text[cell:end]), [*pieces, (text[begin:end], left, right)]
+
+
+Boxes = tuple[list[float], list[float], list[float], list[float]]
+"""Lefts, rights, bottoms and tops, in points."""
+
+
+def _boxes(handle: Any, indices: list[int]) -> Boxes:
+    """The boxes of these characters."""
+    edges = array("f", bytes(16 * len(indices)))  # FS_RECTF: left, top, right, bottom
+    start, _ = edges.buffer_info()
+    page = ctypes.cast(handle, ctypes.c_void_p).value
+    places = range(start, start + 16 * len(indices), 16)
+    deque(map(_box_function(), repeat(page), indices, places), maxlen=0)
+    return edges[0::4].tolist(), edges[2::4].tolist(), edges[3::4].tolist(), edges[1::4].tolist()
+
+
+@cache
+def _box_function() -> Callable[[Any, int, int], int]:
+    """pdfium's function for a character's box, with plain addresses for arguments: of the many calls, ctypes' checks of
+    the pointers' types and the release of the interpreter's lock would be the larger half."""
+    from pypdfium2 import raw
+
+    address = ctypes.cast(raw.FPDFText_GetLooseCharBox, ctypes.c_void_p).value
+    kind = ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p)
+    return kind(address or 0)
+
+
+def _bold(handle: Any) -> Callable[[int], bool]:
+    from pypdfium2 import raw
+
+    name, flags = ctypes.create_string_buffer(128), ctypes.c_int()
+
+    def is_bold(index: int) -> bool:
+        """By weight, or by name: the standard fonts carry no weight."""
+        if raw.FPDFText_GetFontWeight(handle, index) >= 600:
+            return True
+        length = raw.FPDFText_GetFontInfo(handle, index, name, 128, flags)
+        return 0 < length <= 128 and b"bold" in name.value.lower()
+
+    return is_bold
+
+
+def _turned(boxes: Boxes, rotation: int, width: float, height: float) -> Boxes:
+    """The same on a page that is displayed turned."""
+    lefts, rights, bottoms, tops = boxes
+    if rotation == 90:
+        return bottoms, tops, [height - x for x in rights], [height - x for x in lefts]
+    if rotation == 180:
+        return (
+            [width - x for x in rights],
+            [width - x for x in lefts],
+            [height - y for y in tops],
+            [height - y for y in bottoms],
+        )
+    if rotation == 270:
+        return [width - y for y in tops], [width - y for y in bottoms], lefts, rights
+    return boxes
