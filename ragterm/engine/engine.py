@@ -27,6 +27,7 @@ from ragterm.engine.comparing import ChunkingQuestions
 from ragterm.engine.home import home_folder
 from ragterm.engine.keeping import KeepingInStep
 from ragterm.engine.looking import GraphQuestions
+from ragterm.engine.pages import PageQuestions
 from ragterm.engine.resident import ResidentModels
 from ragterm.engine.types.answers import AnswerReady, AskEvent, StageDone
 from ragterm.engine.types.control import Control
@@ -47,7 +48,7 @@ _log = logging.getLogger(__name__)
 _HIDDEN_PREFIX = "docs-"
 
 
-class Engine(GraphQuestions, ChunkingQuestions, KeepingInStep):
+class Engine(GraphQuestions, ChunkingQuestions, KeepingInStep, PageQuestions):
     """A home folder, open. Safe from any thread. Use `Engine.open`; `close` (or `with`) ends background work."""
 
     def __init__(self, home: Path, settings: Settings) -> None:

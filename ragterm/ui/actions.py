@@ -10,28 +10,10 @@ so that one can type them.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from textual.binding import Binding
 
-
-@dataclass(frozen=True, slots=True)
-class Action:
-    """`keys` is a comma-separated list of Textual key names. `show`: in the footer. `palette`: in the command palette."""
-
-    id: str
-    label: str
-    tooltip: str
-    keys: str
-    handler: str
-    show: bool = False
-    priority: bool = False
-    palette: bool = True
-
-    @property
-    def scope(self) -> str:
-        return self.id.partition(".")[0]
-
+from ragterm.ui.action import Action
 
 ACTIONS: tuple[Action, ...] = (
     # The app: pane switching works everywhere. alt+digit where the terminal sends it, function keys elsewhere.
@@ -172,6 +154,9 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action("documents.reingest", "Re-ingest", "Read the marked documents again from disk", "r", "reingest", show=True),
     Action(
+        "documents.retry_failed", "Retry failed", "Read every failed document again", "R", "retry_failed", show=True
+    ),
+    Action(
         "documents.compare",
         "Compare chunking",
         "Cut the marked documents by several strategies, side by side",
@@ -180,7 +165,7 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action("documents.unlock", "Password", "Open password-protected documents", "P", "unlock", show=True),
     Action("documents.pause", "Pause", "Pause or go on with the ingest", "p", "pause", show=True),
-    Action("documents.cancel", "Cancel ingest", "Stop the ingest; what is indexed stays", "c", "cancel"),
+    Action("documents.cancel", "Cancel ingest", "Stop the ingest; what is indexed stays", "c", "cancel", show=True),
     Action("documents.new", "New collection", "Create a collection", "n", "new_collection"),
     Action(
         "documents.drop",
@@ -191,6 +176,27 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action("documents.ledger", "Ledger", "Show or hide the ledger of the last ingest", "e", "ledger"),
     Action("documents.switch", "Switch collection", "Choose another collection", "v", "app.pick_collection"),
+    # The ledger, while it has the focus
+    Action(
+        "ledger.filter",
+        "Filter",
+        "Show only files of this name, kind, state or reason",
+        "slash",
+        "filter",
+        palette=False,
+    ),
+    Action("ledger.sort", "Sort", "Sort by the next column", "o", "sort", show=True, palette=False),
+    Action(
+        "ledger.open",
+        "Look at",
+        "The document with its chunks, or why it failed",
+        "enter",
+        "open",
+        show=True,
+        palette=False,
+    ),
+    Action("ledger.mark", "Mark", "Mark the file for another try", "space", "mark", palette=False),
+    Action("ledger.retry", "Try again", "Read the marked files again", "r", "retry", show=True, palette=False),
     # Dialogs
     Action("dialog.close", "Close", "Close without doing anything", "escape", "close", show=True, palette=False),
     Action("confirm.no", "No", "Do nothing", "escape,n", "answer(False)", show=True, palette=False),
@@ -201,6 +207,21 @@ ACTIONS: tuple[Action, ...] = (
     Action("source.close", "Close", "Back to where you were", "escape,q", "close", show=True, palette=False),
     Action("source.back", "Back to span", "Scroll to the highlighted span", "b", "back", show=True, palette=False),
     Action("source.copy", "Copy", "Copy the highlighted span", "c,y", "copy", show=True, palette=False),
+    # The preview of a document
+    Action("preview.close", "Close", "Back to where you were", "escape,q", "close", show=True, palette=False),
+    Action("preview.next", "Next chunk", "Go to the next chunk", "n,right", "chunk(1)", show=True, palette=False),
+    Action(
+        "preview.previous", "Previous chunk", "Go to the chunk before", "p,left", "chunk(-1)", show=True, palette=False
+    ),
+    Action(
+        "preview.page_down", "Next page", "Turn to the next page", "pagedown", "page(1)", priority=True, palette=False
+    ),
+    Action(
+        "preview.page_up", "Previous page", "Turn back one page", "pageup", "page(-1)", priority=True, palette=False
+    ),
+    Action("preview.picture", "Page", "Show or hide the picture of the page", "i", "picture", show=True, palette=False),
+    Action("preview.open", "Open", "Open the file in its own program", "o", "open_file", show=True, palette=False),
+    Action("preview.copy", "Copy", "Copy the chunk", "c,y", "copy", show=True, palette=False),
     # Chat
     Action(
         "chat.leave",

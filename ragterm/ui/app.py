@@ -18,6 +18,7 @@ from ragterm.ui.app_actions import PANES, AppActions
 from ragterm.ui.bridge import Bridge
 from ragterm.ui.offers import Offers
 from ragterm.ui.panes.pane import Pane
+from ragterm.ui.pictures import TerminalPictures
 from ragterm.ui.safe_text import line, plain
 from ragterm.ui.theme_choice import ThemeChoice
 from ragterm.ui.widgets.bars import KeyBar, StatusBar, TopBar
@@ -55,6 +56,9 @@ class RagtermApp(AppActions, ThemeChoice, Offers, App[None], inherit_bindings=Fa
 
     lives_long = False
     """Set by the launcher: this app is the whole process, not one of many in a test."""
+
+    pictures = TerminalPictures()
+    """What the terminal can show; the launcher asks it before the app begins."""
 
     def __init__(self, bridge: Bridge, *, paths: tuple[str, ...] = (), first: str = "") -> None:
         super().__init__()
@@ -179,6 +183,13 @@ class RagtermApp(AppActions, ThemeChoice, Offers, App[None], inherit_bindings=Fa
         from ragterm.ui.sources import open_source
 
         self.run_worker(open_source(self, self.bridge, message), group="source", exclusive=True, exit_on_error=False)
+
+    @on(messages.PreviewRequested)
+    def _preview_requested(self, message: messages.PreviewRequested) -> None:
+        from ragterm.ui.previews import open_preview
+
+        opening = open_preview(self, self.bridge, message.document_id)
+        self.run_worker(opening, group="source", exclusive=True, exit_on_error=False)
 
     @on(messages.QuestionLimited)
     async def _question_limited(self, message: messages.QuestionLimited) -> None:

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from ragterm.ui.actions import Action
+from ragterm.ui.action import Action
 
 if TYPE_CHECKING:
     from textual.app import App

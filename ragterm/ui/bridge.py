@@ -164,6 +164,10 @@ class Bridge(GraphRequests, ComparisonRequests, KeepingRequests):
     async def chunks(self, document_id: str, collection: str = "") -> list[Chunk]:
         return await self.call(lambda engine: engine.chunks(document_id, collection or self.collection))
 
+    async def page_image(self, document_id: str, page: int, width: int) -> bytes:
+        """PNG."""
+        return await self.call(lambda engine: engine.page_image(document_id, page, width, self.collection))
+
     async def chunk_by_key(self, key: int, collection: str = "") -> tuple[Chunk, DocumentRow] | None:
         return await self.call(lambda engine: engine.chunk_by_key(key, collection or self.collection))
 

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 
 from ragterm.ui.app import RagtermApp
 from ragterm.ui.bridge import Bridge, home_folder
+from ragterm.ui.pictures import ask_terminal
 
 if TYPE_CHECKING:
     from ragterm.engine.types.settings import Settings
@@ -39,6 +40,7 @@ def run_app(paths: Sequence[str] = (), home: Path | None = None, *, settings: Se
     if sys.platform != "win32":
         resource_tracker.ensure_running()
     keep_the_loop_quick(app)
+    app.pictures = ask_terminal()
     try:
         with screen_to_itself(log):
             app.run()

@@ -214,6 +214,13 @@ class SourceRequested(Message):
 
 
 @dataclass(eq=False, repr=False)
+class PreviewRequested(Message):
+    """The user wants to see a document of the current collection: its text, its chunks and its pages."""
+
+    document_id: str
+
+
+@dataclass(eq=False, repr=False)
 class PathsDropped(Message):
     """Files or folders were dropped, pasted or typed: the app surveys them and asks once."""
 

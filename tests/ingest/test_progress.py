@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ragterm.engine.ingest.progress import Estimate
+from ragterm.engine.ingest.progress import MOST_WORKING, Estimate, Reporter
+from ragterm.engine.types.ingesting import DocumentOutcome, IngestProgress
 
 
 class Clock:
@@ -78,3 +79,20 @@ def test_it_ends_at_nothing():
     estimate.chunked("text", 100, 40_000)
     _, left = run(estimate, clock, 20, 2_000)
     assert left is not None and left < 2
+
+
+def test_a_picture_names_the_files_in_work_with_their_stage() -> None:
+    pictures: list[IngestProgress] = []
+    reporter = Reporter("default", pictures.append)
+    for number in range(MOST_WORKING + 4):
+        reporter.enters(f"/{number}.md", "parsing")
+    reporter.chunked("/0.md", "markdown", 100, 3, 30)
+    reporter.finished(DocumentOutcome("/1.md", "failed"))
+    reporter.show("embedding")
+    working = pictures[-1].working
+    assert working[:2] == (("/0.md", "embedding"), ("/2.md", "parsing")) and len(working) == MOST_WORKING
+    assert pictures[-1].path == f"/{MOST_WORKING + 3}.md" and pictures[-1].chunks_known == 3
+    for number in range(MOST_WORKING + 4):
+        reporter.finished(DocumentOutcome(f"/{number}.md", "added"))
+    reporter.show("done")
+    assert pictures[-1].working == ()

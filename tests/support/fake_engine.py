@@ -123,6 +123,8 @@ class FakeEngine:
     fail_with: Exception | None = None
     """Raised by ask and ingest."""
     calls: list[tuple[Any, ...]] = field(default_factory=list)
+    page_error: Exception | None = None
+    """Raised by page_image."""
     versions: dict[tuple[str, str], Document] = field(default_factory=dict)
     """Earlier versions by (document id, content hash)."""
     followed: set[str] = field(default_factory=set)
@@ -339,6 +341,20 @@ class FakeEngine:
                 )
             )
         return chunks
+
+    def page_image(self, document_id: str, page: int, width: int, collection: str = "default") -> bytes:
+        """A white page with a bar as long as the page's number says."""
+        from io import BytesIO
+
+        from PIL import Image, ImageDraw
+
+        self.calls.append(("page_image", document_id, page, width))
+        if self.page_error is not None:
+            raise self.page_error
+        picture = Image.new("RGB", (width, width * 7 // 5), "white")
+        ImageDraw.Draw(picture).rectangle((0, 0, width * page // 4, width // 5), fill=(200, 30, 30))
+        picture.save(out := BytesIO(), "PNG")
+        return out.getvalue()
 
     def chunk_by_key(self, key: int, collection: str = "default") -> tuple[Chunk, DocumentRow] | None:
         for row in self.documents(collection):

@@ -13,7 +13,9 @@ from ragterm.ui.app import PANES, RagtermApp
 from ragterm.ui.panes.documents import DocumentsPane
 from ragterm.ui.screens.dialogs import ConfirmScreen, ErrorScreen, TextScreen
 from ragterm.ui.screens.lesson import LessonScreen
+from ragterm.ui.screens.preview import PreviewScreen
 from ragterm.ui.screens.source import SourceScreen
+from ragterm.ui.widgets.ledger import IngestLedger
 
 TAKEN = {"ctrl+j", "ctrl+m", "ctrl+h", "ctrl+i", "ctrl+e", "ctrl+k", "ctrl+q", "f1", "f5", "f6"}
 OWNERS: dict[str, type] = {
@@ -24,6 +26,8 @@ OWNERS: dict[str, type] = {
     "error": ErrorScreen,
     "source": SourceScreen,
     "lesson": LessonScreen,
+    "ledger": IngestLedger,
+    "preview": PreviewScreen,
 }
 for _name in PANES[1:]:
     try:

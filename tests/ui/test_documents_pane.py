@@ -15,7 +15,8 @@ from ragterm.ui import messages
 from ragterm.ui.panes.documents import DocumentsPane, matches
 from ragterm.ui.screens.dialogs import ConfirmScreen, ErrorScreen
 from ragterm.ui.widgets.document_card import card
-from ragterm.ui.widgets.ledger import IngestLedger, LedgerLog, bar, progress_head, summary
+from ragterm.ui.widgets.ledger import IngestLedger, bar, progress_head, summary
+from ragterm.ui.widgets.ledger_table import LedgerTable
 from ragterm.ui.widgets.row_table import RowTable
 from ragterm.ui.wording import counted, duration, natural, size
 
@@ -111,7 +112,7 @@ async def test_enter_opens_the_text_and_for_a_failure_the_reason() -> None:
         assert "scan.pdf could not be read" in screen_text(app)
         assert "→ run it through OCR first" in screen_text(app)
         await pilot.press("escape", "down", "enter")
-        await until(pilot, lambda: type(app.screen).__name__ == "SourceScreen")
+        await until(pilot, lambda: type(app.screen).__name__ == "PreviewScreen")
         assert "Service handbook 0" in screen_text(app)
 
 
@@ -188,10 +189,10 @@ async def test_the_ledger_follows_an_ingest_pauses_and_is_closed(tmp_path: Path)
         await pilot.press("p")
         assert not app.bridge.ingest_paused
         await until(pilot, lambda: "Done: 12 added, 1 failed" in screen_text(app))
-        app.query_one(LedgerLog).focus()
+        app.query_one(LedgerTable).focus()
         await pilot.press("home")
         await until(pilot, lambda: "parse: the file is damaged" in screen_text(app))
-        assert "→ open it in its own program" in screen_text(app)
+        assert "→ open it in" in screen_text(app)
         assert "added     note 0.md" in screen_text(app)
         await until(pilot, lambda: len(titles(app)) == 38)
         await pilot.press("e")
@@ -300,7 +301,7 @@ async def test_the_report_completes_what_the_progress_left_out() -> None:
         app.bridge.publish(messages.IngestProgressed(IngestProgress("embedding", "default", finished=(one,))))
         app.bridge.publish(messages.IngestFinished(IngestReport("default", (one, two), 4, 1.0)))
         await until(pilot, lambda: "unchanged b.md" in screen_text(app))
-        assert app.query_one(IngestLedger).log_lines.outcomes == [one, two]
+        assert app.query_one(IngestLedger).table.outcomes == [one, two]
 
 
 @pytest.mark.parametrize(

@@ -233,8 +233,7 @@ class Conductor:
             work = event.work
             self._unchunked -= 1
             self._ledger.harmless(work.job)
-            self._reporter.chunks_known += len(work.chunks)
-            self._reporter.estimate.chunked(work.kind, work.job.size, event.tokens)
+            self._reporter.chunked(work.job.path, work.kind, work.job.size, len(work.chunks), event.tokens)
         elif isinstance(event, Unreadable):
             self._failed(event.work, event.error)
         elif isinstance(event, Embedded):
@@ -284,7 +283,7 @@ class Conductor:
             self._feed = EmbeddingFeed(
                 self._store, self._rooms.embedder, self._settings.chunking, self._control, self._events
             )
-        self._reporter.path = work.job.path
+        self._reporter.enters(work.job.path, "parsing")
         future = self._containers.submit(work.job.path, self._parser_pool())
         future.add_done_callback(lambda done: self._events.put(_Parsed(work, done)))
 

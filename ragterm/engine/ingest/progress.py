@@ -10,11 +10,14 @@ from __future__ import annotations
 import time
 from collections import Counter, deque
 from collections.abc import Callable
+from itertools import islice
 
 from ragterm.engine.documents.sources import kind_of
 from ragterm.engine.types.ingesting import DocumentOutcome, IngestProgress, IngestStage
 
 INTERVAL_SECONDS = 0.1
+MOST_WORKING = 4
+"""Files in work that a picture names; the oldest first."""
 _WINDOW_SECONDS = 30.0
 _SPEED_SECONDS = 5.0
 _HONEST_AFTER_SECONDS = 3.0
@@ -127,6 +130,7 @@ class Reporter:
         self.message = ""
         self._send = on_progress
         self._finished: list[DocumentOutcome] = []
+        self._working: dict[str, IngestStage] = {}
         self._began = time.monotonic()
         self._sent_at = 0.0
         self._sent: tuple[IngestStage, str] | None = None
@@ -135,8 +139,20 @@ class Reporter:
     def seconds(self) -> float:
         return time.monotonic() - self._began
 
+    def enters(self, path: str, stage: IngestStage) -> None:
+        """This file is in this stage from now on, until it is finished."""
+        self.path = path if stage == "parsing" else self.path
+        self._working[path] = stage
+
+    def chunked(self, path: str, kind: str, size: int, chunks: int, tokens: int) -> None:
+        """A file of `size` bytes was cut into chunks, which wait for their vectors."""
+        self.enters(path, "embedding")
+        self.chunks_known += chunks
+        self.estimate.chunked(kind, size, tokens)
+
     def finished(self, outcome: DocumentOutcome) -> None:
         self.files_done += 1
+        self._working.pop(outcome.path, None)
         self._finished.append(outcome)
 
     def show(self, stage: IngestStage | None = None, message: str | None = None) -> None:
@@ -164,5 +180,6 @@ class Reporter:
                 seconds_left=0.0 if self.stage == "done" else left,
                 message=self.message,
                 finished=finished,
+                working=tuple(islice(self._working.items(), MOST_WORKING)),
             )
         )

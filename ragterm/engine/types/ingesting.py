@@ -51,7 +51,7 @@ class DocumentOutcome:
 class IngestProgress:
     """A picture of a running ingest, sent at most ten times a second and at every change of stage. `path` is the file in work.
     `chunks_per_second` is over the last seconds; `seconds_left` is None until there is an honest estimate. `finished` are the
-    outcomes since the last picture."""
+    outcomes since the last picture; `working` names the files in work with the stage of each, the oldest first."""
 
     stage: IngestStage
     collection: str
@@ -65,6 +65,7 @@ class IngestProgress:
     seconds_left: float | None = None
     message: str = ""
     finished: tuple[DocumentOutcome, ...] = ()
+    working: tuple[tuple[str, IngestStage], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,7 +82,7 @@ class DocumentCommands(_Base):
 
     def show_said(self) -> None:
         failed = sum(row.state == "failed" for row in self._rows)
-        count = (f"{failed} failed", "$error") if failed else ""
+        count = (f"{failed} failed: R tries again", "$error") if failed else ""
         between = " · " if failed and self.said else ""
         self.query_one("#list").border_subtitle = Content.assemble(count, between, (self.said, "$text-muted"))
 

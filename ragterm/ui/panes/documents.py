@@ -4,7 +4,6 @@ the ledger of the ingest. An empty collection teaches how to fill it.
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -16,18 +15,18 @@ from textual.timer import Timer
 from textual.widgets import Button, Input, OptionList, Static
 from textual.widgets.option_list import Option
 
-from ragterm.engine.types.errors import RagtermError
 from ragterm.resources import shipped
 from ragterm.ui import messages
 from ragterm.ui.actions import bindings
 from ragterm.ui.bridge import Bridge
 from ragterm.ui.panes.document_commands import DocumentCommands
+from ragterm.ui.panes.ledger_commands import LedgerCommands
 from ragterm.ui.panes.pane import Pane
 from ragterm.ui.safe_text import line
 from ragterm.ui.widgets.document_card import card
-from ragterm.ui.widgets.ledger import IngestLedger
+from ragterm.ui.widgets.ledger_table import NUMBERS, took
 from ragterm.ui.widgets.row_table import Cells, Column, RowTable
-from ragterm.ui.wording import counted, document_name, title_of
+from ragterm.ui.wording import counted, title_of
 
 if TYPE_CHECKING:
     from ragterm.engine.types.documents import Document, DocumentRow
@@ -39,7 +38,9 @@ COLUMNS = (
     Column("pages", "pages", 7, right=True, from_width=64),
     Column("chunks", "chunks", 8, right=True),
     Column("warnings", "warn", 6, right=True, from_width=72),
-    Column("path", "path", 10, flex=2, from_width=104),
+    Column("parser", "parser", 10, from_width=112),
+    Column("seconds", "time", 8, right=True, from_width=88),
+    Column("path", "path", 10, flex=2, from_width=126),
 )
 STATES = {
     "indexed": ("● indexed", "good"),
@@ -47,8 +48,6 @@ STATES = {
     "duplicate": ("≡ duplicate", "muted"),
     "skipped": ("– skipped", "warn"),
 }
-REFRESH_SECONDS = 3.0
-"""While an ingest runs, the list is read again at most this often."""
 
 
 def cells_of(row: DocumentRow) -> Cells:
@@ -59,6 +58,8 @@ def cells_of(row: DocumentRow) -> Cells:
         "pages": (str(row.pages) if row.pages else "", "muted"),
         "chunks": (f"{row.chunks:,}" if row.chunks else "", ""),
         "warnings": (str(len(row.warnings)) if row.warnings else "", "warn"),
+        "parser": (row.parser, "muted"),
+        "seconds": (took(row.seconds), "muted"),
         "path": (row.path, "muted"),
     }
 
@@ -69,11 +70,13 @@ SORT_KEYS: dict[str, Any] = {
     "pages": lambda row: row.pages or 0,
     "chunks": lambda row: row.chunks,
     "warnings": lambda row: len(row.warnings),
+    "parser": lambda row: row.parser,
+    "seconds": lambda row: row.seconds,
     "path": lambda row: row.path.casefold(),
 }
 
 
-class DocumentsPane(DocumentCommands, Pane):
+class DocumentsPane(DocumentCommands, LedgerCommands, Pane):
     PURPOSE = (
         "What ragterm knows: collections of documents, each cut into chunks that can be found. Drop a folder into the "
         "terminal to add its files; the originals are only read, never changed."
@@ -121,7 +124,6 @@ class DocumentsPane(DocumentCommands, Pane):
         self._words: list[str] = []
         self._sort, self._descending = "title", False
         self._detail_timer: Timer | None = None
-        self._read_at = 0.0
         self._loaded = False
         self._open_document: Document | None = None
 
@@ -143,22 +145,11 @@ class DocumentsPane(DocumentCommands, Pane):
         if self.bridge.listed is not None:
             self._listed(self.bridge.listed)
         if self.bridge.ingesting:
-            self.add_class("-ledger")
-            self.ledger.begin(self.bridge.collection)
+            self.show_ledger()
 
     @property
     def table(self) -> RowTable:
         return self.query_one("#table", RowTable)
-
-    @property
-    def ledger(self) -> IngestLedger:
-        """Made when the first ingest begins: most starts show none."""
-        found = self.query("#ledger")
-        if found:
-            return found.first(IngestLedger)
-        ledger = IngestLedger()
-        self.query_one("#left").mount(ledger)
-        return ledger
 
     def _teach(self) -> None:
         """What an empty collection says, made when one is shown."""
@@ -254,7 +245,7 @@ class DocumentsPane(DocumentCommands, Pane):
     def _header_chosen(self, event: RowTable.HeaderChosen) -> None:
         self._sort_by(
             event.column,
-            not self._descending if event.column == self._sort else event.column in ("pages", "chunks", "warnings"),
+            not self._descending if event.column == self._sort else event.column in NUMBERS,
         )
 
     def _sort_by(self, column: str, descending: bool) -> None:
@@ -295,61 +286,12 @@ class DocumentsPane(DocumentCommands, Pane):
 
     @on(RowTable.RowChosen)
     def action_open(self) -> None:
-        row: DocumentRow | None = self.table.current
-        if row is None:
-            return
-        if row.state == "indexed":
-            self.post_message(messages.SourceRequested(document_id=row.id))
-        elif row.state == "duplicate" and row.duplicate_of:
-            self.post_message(messages.SourceRequested(document_id=row.duplicate_of))
-        else:
-            title = document_name(row.path) + (" could not be read" if row.state == "failed" else " was skipped")
-            where = f"{row.path}\n\nstage: {row.stage}\n" if row.stage else f"{row.path}\n\n"
-            self.post_message(messages.ErrorArose(RagtermError(title, where + row.error, row.hint)))
+        if self.table.current is not None:
+            self.open_row(self.table.current)
 
-    # --- The ingest -----------------------------------------------------------------------------------------------------------------
-
-    @on(messages.IngestStarted)
-    def _ingest_started(self, message: messages.IngestStarted) -> None:
-        self.remove_class("-empty")
-        self.add_class("-ledger")
-        self.ledger.begin(message.collection)
-        self._read_at = time.monotonic()
-        self.refresh_bindings()
-        focused = self.app.focused
-        if self.display and (focused is None or focused.id == "samples"):  # the button is about to vanish
-            self.table.focus()
-
-    @on(messages.IngestProgressed)
-    def _ingest_progressed(self, message: messages.IngestProgressed) -> None:
-        self.ledger.progressed(message.progress)
-        now = time.monotonic()
-        if message.progress.finished and now - self._read_at > REFRESH_SECONDS:
-            self._read_at = now
-            self.bridge.refresh_documents()
-
-    @on(messages.IngestFinished)
-    def _ingest_finished(self, message: messages.IngestFinished) -> None:
-        self.ledger.ended(message.report)
-        self.refresh_bindings()
-
-    @on(messages.IngestBroke)
-    def _ingest_broke(self, message: messages.IngestBroke) -> None:
-        self.ledger.broke(message.error)
-        self.refresh_bindings()
-
-    def action_pause(self) -> None:
-        if self.bridge.ingest_paused:
-            self.bridge.continue_ingest()
-        else:
-            self.bridge.pause_ingest()
-        self.ledger.paused(self.bridge.ingest_paused)
-
-    def action_cancel(self) -> None:
-        self.bridge.cancel_ingest()
-
-    def action_ledger(self) -> None:
-        self.toggle_class("-ledger")
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        allowed = self.ledger_allows(action)
+        return super().check_action(action, parameters) if allowed is None else allowed
 
     @on(Button.Pressed, "#samples")
     def _samples_pressed(self) -> None:
@@ -361,7 +303,7 @@ class DocumentsPane(DocumentCommands, Pane):
     def action_sort(self) -> None:
         keys = [column.key for column in COLUMNS]
         following = keys[(keys.index(self._sort) + 1) % len(keys)]
-        self._sort_by(following, following in ("pages", "chunks", "warnings"))
+        self._sort_by(following, following in NUMBERS)
 
     def action_mark(self) -> None:
         self.table.toggle_mark()

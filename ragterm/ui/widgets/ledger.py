@@ -1,42 +1,29 @@
-"""The ledger of an ingest: a head that says how far it is, and a line for each file as it ends.
+"""The ledger of an ingest: a head that says how far it is and how long still, a filter, and a row for each file as it ends.
 
-Every file gets its line, failures a second and third with the reason and the next step. The lines are drawn one
-by one (Textual's line API), so a ledger of ten thousand files costs what its visible part costs. It follows the
-newest line until the reader scrolls away.
+What one can do to a row (read it again, open it) the pane does: it knows the documents. The ledger says which rows are meant.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from rich.segment import Segment
+from textual import events, on
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.content import Content
-from textual.geometry import Size
-from textual.scroll_view import ScrollView
-from textual.strip import Strip
-from textual.widgets import Static
+from textual.message import Message
+from textual.widgets import Input, Static
 
 from ragterm.engine.types.members import document_name
+from ragterm.ui.actions import bindings
 from ragterm.ui.safe_text import line
-from ragterm.ui.widgets.row_table import fit
-from ragterm.ui.widgets.tones import tone
-from ragterm.ui.wording import duration
+from ragterm.ui.widgets.ledger_table import LedgerTable, Working
+from ragterm.ui.widgets.row_table import RowTable, fit
+from ragterm.ui.wording import counted, duration
 
 if TYPE_CHECKING:
     from ragterm.engine.types.ingesting import DocumentOutcome, IngestProgress, IngestReport
 
-GLYPHS = {
-    "added": ("✓", "good"),
-    "updated": ("↻", "good"),
-    "unchanged": ("=", "muted"),
-    "removed": ("−", "muted"),
-    "duplicate": ("≡", "muted"),
-    "skipped": ("–", "warn"),
-    "failed": ("✗", "bad"),
-}
 STAGES = {
     "finding": "finding files",
     "warming": "warming up",
@@ -57,87 +44,8 @@ def bar(fraction: float, width: int) -> tuple[str, str]:
     return done, "━" * (width - len(done))
 
 
-class LedgerLog(ScrollView, can_focus=True):
-    """The lines. `add` takes outcomes in batches; nothing is kept but the outcomes themselves."""
-
-    DEFAULT_CSS = """
-    LedgerLog {
-        overflow-x: hidden;
-        overflow-y: auto;
-        scrollbar-gutter: stable;
-        scrollbar-size-vertical: 1;
-        background: transparent;
-    }
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.outcomes: list[DocumentOutcome] = []
-        self._lines: list[tuple[int, int]] = []  # (outcome, which of its lines)
-
-    def clear(self) -> None:
-        self.outcomes.clear()
-        self._lines.clear()
-        self.virtual_size = Size(self.size.width, 0)
-        self.scroll_to(y=0, animate=False, force=True)
-        self.refresh()
-
-    def add(self, outcomes: Iterable[DocumentOutcome]) -> None:
-        at_end = self.scroll_offset.y >= self.max_scroll_y - 1
-        for outcome in outcomes:
-            index = len(self.outcomes)
-            self.outcomes.append(outcome)
-            self._lines.append((index, 0))
-            if outcome.outcome == "failed":
-                self._lines.append((index, 1))
-                if outcome.hint:
-                    self._lines.append((index, 2))
-        self.virtual_size = Size(self.size.width, len(self._lines))
-        if at_end:
-            self.scroll_to(y=len(self._lines), animate=False, force=True, immediate=True)
-        self.refresh()
-
-    def render_line(self, y: int) -> Strip:
-        width = self.scrollable_content_region.width
-        base = self.rich_style
-        place = y + self.scroll_offset.y
-        if not 0 <= place < len(self._lines):
-            return Strip.blank(width, base)
-        index, part = self._lines[place]
-        return Strip(list(self._segments(self.outcomes[index], part, width))).adjust_cell_length(width, base)
-
-    def _segments(self, one: DocumentOutcome, part: int, width: int) -> Iterable[Segment]:
-        def styled(text: str, meaning: str = "") -> Segment:
-            return Segment(text, self.rich_style + tone(self.app, meaning))
-
-        glyph, meaning = GLYPHS[one.outcome]
-        if part == 1:
-            where = f"{one.stage}: " if one.stage else ""
-            yield styled(fit(f"     {where}{one.error}", width), "bad")
-            return
-        if part == 2:
-            yield styled(fit(f"     → {one.hint}", width), "muted")
-            return
-        yield styled(f" {glyph} {one.outcome:<10}", meaning)
-        facts = []
-        if one.pages:
-            facts.append(f"{one.pages} pages" if one.pages != 1 else "1 page")
-        if one.chunks:
-            facts.append(f"{one.chunks} chunks" if one.chunks != 1 else "1 chunk")
-        if one.warnings:
-            facts.append(f"{len(one.warnings)} warning{'s' if len(one.warnings) != 1 else ''}")
-        if one.seconds >= 0.05:
-            facts.append(f"{one.seconds:.1f} s")
-        if one.outcome == "skipped" and one.error:
-            facts = [line(one.error)]
-        said = "  ".join(facts)
-        room = max(8, width - 14 - len(said) - 1)
-        yield styled(fit(document_name(one.path) or one.path, room) + " ")
-        yield styled(said, "muted")
-
-
 class IngestLedger(Vertical):
-    """Head and log together. Shown by the Documents pane while an ingest runs and until the reader closes it."""
+    """Head, filter and rows together. Shown by the Documents pane while an ingest runs and until the reader closes it."""
 
     DEFAULT_CSS = """
     IngestLedger {
@@ -146,16 +54,33 @@ class IngestLedger(Vertical):
         border-title-color: $text-muted;
         border-subtitle-color: $text-muted;
         padding: 0 1;
-        &:focus-within { border: round $border; }
+        &:focus-within { border: round $border; border-title-color: $accent; }
         & > #ledger-head { height: auto; }
-        & > LedgerLog { height: 1fr; }
+        & > #ledger-filter { height: 1; border: none; padding: 0; margin: 0 0 0 2; background: transparent; }
+        & > LedgerTable { height: 1fr; }
     }
     """
+    BINDINGS: ClassVar[list[Any]] = bindings("ledger")
+
+    class Opened(Message):
+        """The reader wants to see this file."""
+
+        def __init__(self, outcome: DocumentOutcome) -> None:
+            super().__init__()
+            self.outcome = outcome
+
+    class RetryWanted(Message):
+        """These files are to be read again."""
+
+        def __init__(self, outcomes: list[DocumentOutcome]) -> None:
+            super().__init__()
+            self.outcomes = outcomes
 
     def __init__(self) -> None:
         super().__init__(id="ledger")
-        self.log_lines = LedgerLog()
+        self.table = LedgerTable(id="ledger-table")
         self.head = Static("", id="ledger-head", markup=False)
+        self.filter = Input(placeholder="/ filters by name, kind, state or reason: failed, pdf", id="ledger-filter")
         self._last: IngestProgress | None = None
         self._report: IngestReport | None = None
         self._paused = False
@@ -163,43 +88,109 @@ class IngestLedger(Vertical):
 
     def compose(self) -> ComposeResult:
         yield self.head
-        yield self.log_lines
+        yield self.filter
+        yield self.table
 
     def begin(self, collection: str) -> None:
         self._last = self._report = None
         self._paused = False
         self.failed = 0
-        self.log_lines.clear()
+        self.table.clear()
         self.border_title = Content(f"Ingest into {line(collection)}")
-        self.border_subtitle = Content("p pause · c cancel")
+        self._offer("p pause · c cancel")
         self.head.update(Content.styled("starting…", "$text-muted"))
+
+    def _offer(self, said: str) -> None:
+        failed = f"{counted(self.failed, 'file')} failed: R tries again · " if self.failed and self._report else ""
+        self.border_subtitle = Content(f"{failed}{said}")
 
     def progressed(self, progress: IngestProgress) -> None:
         self._last = progress
-        if progress.finished:
-            self.failed += sum(one.outcome == "failed" for one in progress.finished)
-            self.log_lines.add(progress.finished)
+        self.failed += sum(one.outcome == "failed" for one in progress.finished)
+        self.table.add(progress.finished, progress.working)
         self._draw()
 
     def paused(self, paused: bool) -> None:
-        self.border_subtitle = Content("p go on · c cancel" if paused else "p pause · c cancel")
+        self._offer("p go on · c cancel" if paused else "p pause · c cancel")
         self._paused = paused  # what was in work when the pause began still ends, and says so
         self._draw()
 
     def ended(self, report: IngestReport) -> None:
         self._report = report
         # What arrived with the progress may lack the last few: the report has every file exactly once.
-        missing = len(report.outcomes) - len(self.log_lines.outcomes)
-        if missing > 0:
-            known = {(one.path, one.outcome) for one in self.log_lines.outcomes}
-            self.log_lines.add([one for one in report.outcomes if (one.path, one.outcome) not in known])
-        self.border_subtitle = Content("e closes")
+        known = {(one.path, one.outcome) for one in self.table.outcomes}
+        self.table.add([one for one in report.outcomes if (one.path, one.outcome) not in known])
+        self.failed = report.counts["failed"]
+        self._offer("e closes")
         self._draw()
 
     def broke(self, error: Exception) -> None:
-        self.border_subtitle = Content("e closes")
+        self.table.add(())  # nothing is in work any more
+        self._offer("e closes")
         title = getattr(error, "title", type(error).__name__)
         self.head.update(Content.styled(f"The ingest ended: {line(str(title))}", "$error"))
+
+    # --- Rows ---------------------------------------------------------------------------------------------------------------------
+
+    @property
+    def chosen(self) -> list[DocumentOutcome]:
+        """The marked rows, or the one under the cursor."""
+        return self.table.picked
+
+    @on(RowTable.RowHighlighted)
+    def _highlighted(self, event: RowTable.RowHighlighted) -> None:
+        event.stop()  # the pane's own table says what its card shows
+
+    @on(RowTable.HeaderChosen)
+    def _header_chosen(self, event: RowTable.HeaderChosen) -> None:
+        event.stop()
+        self.table.sort_by(event.column)
+
+    @on(RowTable.RowChosen)
+    def _row_chosen(self, event: RowTable.RowChosen) -> None:
+        event.stop()
+        if isinstance(event.row, Working):
+            return
+        self.post_message(self.Opened(event.row))
+
+    def action_open(self) -> None:
+        self.table.action_choose()
+
+    def action_sort(self) -> None:
+        self.table.sort_by_next()
+
+    def action_mark(self) -> None:
+        self.table.toggle_mark()
+
+    def action_retry(self) -> None:
+        if self.chosen:
+            self.post_message(self.RetryWanted(self.chosen))
+
+    def action_filter(self) -> None:
+        self.filter.focus()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Letters typed into the filter are letters."""
+        return not self.filter.has_focus if action in ("open", "sort", "mark", "retry", "filter") else True
+
+    @on(Input.Changed, "#ledger-filter")
+    def _filter_changed(self, event: Input.Changed) -> None:
+        event.stop()
+        self.table.filter(event.value.casefold().split())
+
+    @on(Input.Submitted, "#ledger-filter")
+    def _filter_submitted(self, event: Input.Submitted) -> None:
+        event.stop()
+        self.table.focus()
+
+    def on_key(self, event: events.Key) -> None:
+        if self.filter.has_focus and event.key in ("escape", "down"):
+            if event.key == "escape":
+                self.filter.value = ""
+            self.table.focus()
+            event.stop()
+
+    # --- The head -----------------------------------------------------------------------------------------------------------------
 
     def on_resize(self) -> None:
         self._draw()

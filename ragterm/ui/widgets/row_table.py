@@ -28,7 +28,8 @@ from ragterm.ui.widgets.tones import tone
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """`width` in cells; `flex` is the share of what is left over. A column is left out when the table is narrower than `from_width`."""
+    """`width` in cells; `flex` is the share of what is left over. A column is left out when the table is narrower than `from_width`.
+    `middle`: what is too long is cut in the middle, for names that differ at their ends."""
 
     key: str
     label: str
@@ -36,6 +37,7 @@ class Column:
     flex: int = 0
     right: bool = False
     from_width: int = 0
+    middle: bool = False
 
 
 Cells = Mapping[str, tuple[str, str]]
@@ -260,12 +262,12 @@ class RowTable(ScrollView, can_focus=True):
         marked = self.identify(row) in self.marked
         pieces = [("▌ " if marked else "  ", base + tone(self.app, "accent") + over)]
         cells = self.cells(row)
-        for column, room in self._layout:
+        for column, room in self.layout_of(row):
             text, meaning = cells.get(column.key, ("", ""))
             style = base + tone(self.app, meaning)
             if index == self.cursor and meaning == "muted":
                 style = base  # on the cursor's colour, quiet text would be too quiet
-            pieces.append((fit(text, room, right=column.right) + " ", style + over))
+            pieces.append((fit(text, room, right=column.right, middle=column.middle) + " ", style + over))
         segments: list[Segment] = []
         for text, style in pieces:  # neighbours of one style are one segment: each is paid for wherever the line is cut
             if segments and segments[-1].style == style:
@@ -273,6 +275,10 @@ class RowTable(ScrollView, can_focus=True):
             else:
                 segments.append(Segment(text, style))
         return Strip(segments).adjust_cell_length(width, base + over)
+
+    def layout_of(self, row: Any) -> list[tuple[Column, int]]:
+        """The columns of a row with their widths; a subclass may give some rows others than the header's."""
+        return self._layout
 
     def notify_style_update(self) -> None:
         super().notify_style_update()
@@ -294,10 +300,15 @@ class RowTable(ScrollView, can_focus=True):
         return Strip(segments).adjust_cell_length(width, style)
 
 
-def fit(text: str, width: int, *, right: bool = False) -> str:
+def fit(text: str, width: int, *, right: bool = False, middle: bool = False) -> str:
     """One safe line of exactly `width` cells, with an ellipsis where something was cut."""
     text = line(text)
     length = cell_len(text)
+    if length > width and middle and width > 8:
+        tail = text[-width * 3 // 5 :]
+        while cell_len(tail) > width * 3 // 5:
+            tail = tail[1:]
+        return set_cell_size(text, width - 1 - cell_len(tail)) + "…" + tail
     if length > width:
         return set_cell_size(text, max(0, width - 1)) + "…"
     return " " * (width - length) + text if right else text + " " * (width - length)
