@@ -86,8 +86,10 @@ def read_lines(text_page: Any, rotation: int, width: float, height: float, *, we
         return _turned(found, rotation, width, height) if rotation else found
 
     spans = _spans(text)
-    lefts, _, bottoms, tops = boxes([start for start, _, _ in spans])
-    _, rights, last_bottoms, last_tops = boxes([end - 1 for _, end, _ in spans])
+    count = len(spans)
+    lefts, rights, bottoms, tops = boxes([start for start, _, _ in spans] + [end - 1 for _, end, _ in spans])
+    rights, last_bottoms, last_tops = rights[count:], bottoms[count:], tops[count:]
+    del lefts[count:], bottoms[count:], tops[count:]
     sizes = [max(top - bottom, 1.0) for top, bottom in zip(tops, bottoms, strict=True)]
     uneven = [n for n, size in enumerate(sizes) if abs(last_tops[n] - last_bottoms[n] - size) > 0.01]
     if uneven:

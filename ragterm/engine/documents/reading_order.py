@@ -46,7 +46,10 @@ def in_reading_order(lines: Sequence[Line]) -> list[Line]:
     """The lines as they are read. A line that runs across a gutter is cut there; nothing else changes, nothing is lost."""
     if len(lines) < 2 or _is_plain(lines):
         return list(lines)
-    parts = [_in_turn(part) for part in _cut(_items(lines, _sign(lines)), 0)]
+    items = _items(lines, _sign(lines))
+    parts = [_in_turn(part) for part in _cut(items, 0)]
+    if parts[0] is items:  # nothing to cut, nothing out of turn
+        return list(lines)
     ordered: list[Line] = []
     for part in parts:
         for at, pieces in groupby(part, key=_at):
@@ -138,11 +141,14 @@ def _gutter(items: Sequence[_Item]) -> _Quarters | None:
     """What is above, left, right and below of the tallest gutter. None when there is none."""
     size = median(item.size for item in items)
     width = _GUTTER * size
+    starts = _column_starts(items, width)
+    if not starts:
+        return None
     downwards = sorted(items, key=lambda item: (-item.top, item.left))
     large = 1.15 * size
     best: _Quarters | None = None
     tallest = 2.5 * size
-    for start in _column_starts(items, width):
+    for start in starts:
         edge = start - width
         lines_left = sum([item.right <= edge and len(item.text) >= MIN_CHARACTERS for item in items])
         lines_right = sum([item.left >= start and len(item.text) >= MIN_CHARACTERS for item in items])
