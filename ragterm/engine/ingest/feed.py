@@ -98,6 +98,34 @@ class Broken:
     error: BaseException
 
 
+class IdleClock:
+    """Sums up the time in which all of so many threads wait for work; the caller holds a lock around each call. `known` and
+    `until` are the sum and the time since the start as they were when work last arrived."""
+
+    def __init__(self, threads: int) -> None:
+        self._threads, self._waiting = threads, 0
+        self.restart()
+
+    def restart(self) -> None:
+        self.known = self.until = self._sum = 0.0
+        self._start = self._since = time.monotonic()
+
+    def begins(self) -> None:
+        self._waiting += 1
+        if self._waiting == self._threads:
+            self._since = time.monotonic()
+
+    def ends(self) -> None:
+        if self._waiting == self._threads:
+            self._sum += time.monotonic() - self._since
+        self._waiting -= 1
+
+    def arrived(self) -> None:
+        now = time.monotonic()
+        self.known = self._sum + (now - self._since if self._waiting == self._threads else 0.0)
+        self.until = now - self._start
+
+
 _Slice = Sequence[tuple[Work, int]]
 
 
@@ -122,6 +150,7 @@ class EmbeddingFeed:
         self._pending: deque[tuple[Work, int]] = deque()
         self._slices: deque[_Slice] = deque()
         self._there = threading.Condition()
+        self._idle = IdleClock(EMBEDDING_THREADS)
         self._closed = False
         self._embedder: Embedder | None = None
         self._build: Build | None = None
@@ -138,6 +167,11 @@ class EmbeddingFeed:
     def put(self, work: Work, parsed: ParsedDocument) -> None:
         self._parsed.put((work, parsed))
 
+    def idle_seconds(self) -> tuple[float, float]:
+        """How long all embedding threads had nothing to do while there were files still to come, and out of how long: from the
+        loaded model to the last chunks."""
+        return self._idle.known, self._idle.until
+
     def backlog(self) -> int:
         """Chunks that wait for the embedder."""
         return len(self._pending) + sum(len(piece) for piece in tuple(self._slices))
@@ -146,6 +180,7 @@ class EmbeddingFeed:
         with self._there:
             self._closed = True
             self._there.notify_all()
+        log.info("the embedder was idle %.2f of %.2f s while files waited", *self.idle_seconds())
         self._parsed.put(None)
         for thread in self._threads:
             # A model that is being loaded or exported cannot be interrupted; its thread ends by itself, having done nothing.
@@ -165,6 +200,8 @@ class EmbeddingFeed:
             return
         build, warning = live_build(self._store, embedder, self._settings)
         self._embedder, self._build = embedder, build
+        with self._there:
+            self._idle.restart()
         self._events.put(Warmed(build, warning))
         while (item := self._parsed.get()) is not None and not self._closed:
             work, parsed = item
@@ -224,6 +261,7 @@ class EmbeddingFeed:
             self._events.put(Embedded(work.reused, 0, (work,)))
             return
         with self._there:
+            self._idle.arrived()
             self._pending.extend((work, number) for number in missing)
             self._there.notify_all()
 
@@ -240,7 +278,9 @@ class EmbeddingFeed:
     def _next_slice(self) -> _Slice:
         """Wait for the next slice of the window; a new window is opened when it is used up. Empty when it is over."""
         with self._there:
+            self._idle.begins()
             self._there.wait_for(lambda: self._slices or self._pending or self._closed)
+            self._idle.ends()
             if self._closed:
                 return ()
             if not self._slices:
