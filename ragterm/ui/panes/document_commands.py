@@ -81,10 +81,11 @@ class DocumentCommands(_Base):
         )
 
     def show_said(self) -> None:
+        """What was done last, which is cut off last where it is long, and what failed."""
         failed = sum(row.state == "failed" for row in self._rows)
         count = (f"{failed} failed: R tries again", "$error") if failed else ""
         between = " · " if failed and self.said else ""
-        self.query_one("#list").border_subtitle = Content.assemble(count, between, (self.said, "$text-muted"))
+        self.query_one("#list").border_subtitle = Content.assemble((self.said, "$text-muted"), between, count)
 
     def action_restore(self) -> None:
         self.fetch(self.bridge.restore_removed(), group="remove")
