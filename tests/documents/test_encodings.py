@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import codecs
-import os
+import random
 import re
 from pathlib import Path
 
@@ -63,7 +63,7 @@ def test_one_bad_byte_does_not_turn_a_document_into_another_encoding() -> None:
 
 
 def test_binary_data_is_told_from_text() -> None:
-    assert is_binary(os.urandom(4096).replace(b"\xff\xfe", b"\x00\x00"))
+    assert is_binary(random.Random(1).randbytes(4096))
     assert is_binary(b"\x89PNG\r\n\x1a\n" + b"text" * 100)
     assert is_binary(b"PK\x03\x04" + b"text" * 100)
     for text in ("words\n" * 100, GERMAN, RUSSIAN):
