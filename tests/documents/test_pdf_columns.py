@@ -128,7 +128,7 @@ def test_cells_of_several_lines_stay_beside_each_other() -> None:
     """A table of questions and answers, each cell wrapped: the answers do not wait until all questions are asked."""
     drawn, expected, y = [], [], 40.0
     for number in range(4):
-        question, answer = words(22, f"Q{number}x"), words(30, f"A{number}x")
+        question, answer = words(22, f"q{number}x"), words(30, f"a{number}x")
         cells = column(15, y, 80, question) + column(105, y, 88, answer)
         drawn += cells
         expected += [*question, *answer]

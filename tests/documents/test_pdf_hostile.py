@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import sys
 import zlib
 from pathlib import Path
 
+import pypdf
 import pytest
 
 from ragterm.engine.documents.pdf import parse_pdf
 from ragterm.engine.documents.workers import ParserPool
-from ragterm.engine.types.errors import ParseError
+from ragterm.engine.types.errors import ParseError, wants_password
 
 PAGE = b"<</Type/Page/MediaBox[0 0 99 99]>>"
 
@@ -63,6 +65,16 @@ def test_a_count_that_lies_costs_nothing() -> None:
 def test_a_tree_that_holds_itself_ends(count: int) -> None:
     around = b"<</Type/Pages/Count %d/Parent 2 0 R/Kids[2 0 R]>>" % count
     assert "yclic" in refused(pdf(CATALOGUE, b"<</Type/Pages/Count %d/Kids[3 0 R]>>" % count, around))
+
+
+def test_a_damaged_file_after_a_locked_one_is_not_taken_for_locked() -> None:
+    """pdfium keeps the reason of its last failure and does not always set a new one."""
+    writer, locked = pypdf.PdfWriter(), io.BytesIO()
+    writer.add_blank_page(99, 99)
+    writer.encrypt(user_password="secret", algorithm="RC4-128")
+    writer.write(locked)
+    assert wants_password(refused(locked.getvalue()))
+    assert not wants_password(refused(pdf(CATALOGUE, b"<</Type/Pages/Count 2147483647/Kids[2 0 R]>>")))
 
 
 def test_a_tree_without_end_downwards_ends() -> None:

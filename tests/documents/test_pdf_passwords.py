@@ -58,12 +58,6 @@ def test_a_password_opens_and_a_wrong_one_says_so(algorithm: str, password: str)
     assert offered() == ()
 
 
-def test_a_damaged_file_after_a_locked_one_is_not_taken_for_locked() -> None:
-    """pdfium keeps the reason of its last failure and does not always set a new one."""
-    assert wants_password(str(refusal(locked("secret", "RC4-128"))))
-    assert refusal(bytes(plain().output())[:200].replace(b"/Pages", b"/Sagep")).title == "Damaged PDF"
-
-
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks at the processes in /proc")
 def test_a_password_reaches_the_worker_and_nothing_else(tmp_path: Path) -> None:
     path, log = tmp_path / "locked.pdf", tmp_path / "log"

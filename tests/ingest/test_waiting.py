@@ -79,7 +79,9 @@ def test_a_password_opens_what_failed_for_want_of_one_and_is_kept_nowhere(librar
     assert counts(report) == {"failed": 1}
     (row,) = library.store.documents.rows()
     assert wants_password(row.error) and "none of the passwords given opens it" in row.error
-    assert counts(reingest([row.id], library.rooms(), SETTINGS, passwords=["wrong", PASSWORD])) == {"added": 1}
+    assert counts(reingest([row.id], library.rooms(), SETTINGS, passwords=["wrong again"])) == {"failed": 1}
+    assert counts(ingest([docs], library.rooms(), SETTINGS)) == {"failed": 1}
+    assert counts(ingest([docs], library.rooms(), SETTINGS, passwords=["wrong", PASSWORD])) == {"added": 1}
     assert counts(ingest([docs], library.rooms(), SETTINGS)) == {"unchanged": 1}
     for path in library.store.folder.rglob("*"):
         assert not path.is_file() or PASSWORD.encode() not in path.read_bytes(), path
