@@ -55,6 +55,9 @@ class ResidentModels:
             if self._begun:
                 return
             self._begun = True
+        # Here, and not in both threads: each would wait for a part that the other is importing, and go on with half of it.
+        import numpy  # noqa: F401
+
         threading.Thread(target=self._load, name="load-embedder", daemon=True).start()
 
     def _load(self) -> None:

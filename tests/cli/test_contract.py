@@ -165,7 +165,9 @@ def imported_by(*args: str, home: Path) -> set[str]:
     )
     out = home.parent / "modules.txt"
     environment = os.environ | {"RAGTERM_HOME": str(home), "OLLAMA_HOST": "127.0.0.1:1"}
-    subprocess.run([sys.executable, "-c", program, str(out), *args], env=environment, capture_output=True, check=False)
+    command = [sys.executable, "-c", program, str(out), *args]
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
     return set(out.read_text().split())
 
 
@@ -173,6 +175,22 @@ def test_help_imports_nothing_heavy(tmp_path):
     modules = imported_by("--help", home=tmp_path / "home")
     assert "click" in modules
     assert not modules & {*HEAVY, "textual", "numpy", "onnxruntime", "tantivy", "sqlite3"}
+
+
+def test_numpy_is_whole_before_a_second_thread_needs_it(tmp_path):
+    """Two threads that import it at once may find half of it; seen in one search of a hundred on a busy machine."""
+    program = (
+        "import sys, threading\n"
+        "from pathlib import Path\n"
+        "from ragterm.engine.resident import ResidentModels\n"
+        "from ragterm.engine.types.settings import Settings\n"
+        "threading.Thread.start = lambda self: print('numpy' in sys.modules)\n"
+        "models = ResidentModels(Settings(), Path(sys.argv[1]))\n"
+        "print('numpy' in sys.modules)\n"
+        "models.begin_loading()\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, check=False)
+    assert ended.stdout.split() == ["False", "True"], ended.stderr
 
 
 def test_search_imports_no_torch(sample_home):
