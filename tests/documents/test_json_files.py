@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ragterm.engine.documents import json_files
@@ -192,6 +192,8 @@ VALUES = st.recursive(
 
 @settings(deadline=None, max_examples=80)
 @given(VALUES)
+@example({"\x9b": "@"})
+@example(["\x1b[", "m and more"])
 def test_every_word_of_any_value_is_in_the_text(check_invariants: Check, value: Any) -> None:
     """Independent of the rendering: each string leaf, cleaned of white space at its ends, stands in the text."""
     from ragterm.engine.documents.clean import canonical

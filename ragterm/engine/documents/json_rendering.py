@@ -8,6 +8,7 @@ from itertools import islice
 from typing import Any
 
 from ragterm.engine.documents.builder import DocumentBuilder, one_line
+from ragterm.engine.documents.clean import canonical
 from ragterm.engine.documents.tables import table_text
 
 _SMALL = 12
@@ -167,14 +168,15 @@ class Renderer:
             return "true" if value else "false"
         if isinstance(value, (list, tuple)):
             return "[]" if isinstance(value, list) else "{}"
-        text = str(value)
+        # Each by itself: joined with what follows, half an escape sequence would take that with it.
+        text = canonical(str(value)) if type(value) is str else str(value)
         if len(text) > 128 and type(value) is str and _ENCODED.match(text):
             self._encoded += 1
             return f"({len(text):,} characters of encoded data)"
         return text
 
     def _line(self, path: str, text: str) -> None:
-        text = text.strip()
+        text, path = text.strip(), canonical(path)
         if len(text) > _LONG or "\n" in text:
             self._flush()
             self._add("paragraph", f"{path}: {text}" if path else text)
