@@ -4,13 +4,7 @@ from __future__ import annotations
 
 import os
 
-import hypothesis
 import pytest
-
-# A check that has to decide between good and bad draws the same examples every time; whoever writes code draws new ones.
-hypothesis.settings.register_profile("ci", derandomize=True)
-if os.environ.get("CI"):
-    hypothesis.settings.load_profile("ci")
 
 pytest_plugins = ["support.corpus"]
 
