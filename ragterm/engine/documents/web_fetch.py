@@ -189,8 +189,8 @@ class _Guarded(httpcore.NetworkBackend):  # type: ignore[misc]
             if not self._private and not is_public(address):
                 raise ParseError(
                     "A private address",
-                    f"{host} is {address}, on this machine or its network",
-                    "save the page to a file, or set privacy.private_addresses = true",
+                    f"{host if host == address else f'{host} ({address})'} is on this machine or its network",
+                    "save the page to a file, or: ragterm config set privacy.private_addresses true",
                     stage="read",
                 )
             try:
