@@ -320,7 +320,8 @@ def matches(row: DocumentRow, words: list[str]) -> bool:
 def teaching() -> Content:
     """What an empty collection says."""
     try:
-        samples = sum(1 for one in Path(shipped("sample_docs")).rglob("*") if one.is_file() and one.suffix != ".jsonl")
+        files = [one for one in Path(shipped("sample_docs")).rglob("*") if one.is_file()]
+        samples = sum(not one.name.startswith(".") and one.suffix not in (".jsonl", ".pyc") for one in files)
     except OSError:
         samples = 0
     return Content.assemble(
@@ -331,5 +332,8 @@ def teaching() -> Content:
         "  type or paste a path instead\n",
         ("s", "bold $primary"),
         f"  load {samples or 'the'} sample documents of a small company and ask them\n\n",
-        ("Markdown, text, PDF, DOCX, HTML and source code are read. Nothing leaves this machine.", "$text-muted"),
+        (
+            "Text, PDF, office files, web pages, mail, archives and code are read. Nothing leaves this machine.",
+            "$text-muted",
+        ),
     )

@@ -52,7 +52,10 @@ def welcome_lines(
                 )
             )
             paragraph(
-                styled("Markdown, text, PDF, Word, HTML and source code are read. Nothing leaves this machine.", MUTED)
+                styled(
+                    "Text, PDF, office files, web pages, mail, archives, code are read. Nothing leaves this machine.",
+                    MUTED,
+                )
             )
     else:
         count = f"{len(indexed)} document{'s' * (len(indexed) != 1)}"
