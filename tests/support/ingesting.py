@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from threading import Lock
 
 from support.cheap_embedder import DIMENSIONS, CheapEmbedder
 
@@ -21,11 +22,14 @@ SETTINGS = Settings(ingest=IngestSettings(workers=1))
 
 
 class ThreadParsers:
-    """The parsers without their processes: quick to start. `before` runs first, with the path."""
+    """The parsers without their processes: quick to start. `before` runs first, with the path.
+
+    Files are read one at a time: pdfium is not safe to use from two threads, and takes the whole process with it."""
 
     def __init__(self, before: Callable[[Path], None] | None = None) -> None:
         self._threads = ThreadPoolExecutor(2)
         self._before = before
+        self._one_at_a_time = Lock()
         self.parsed: list[str] = []
 
     def submit(self, path: Path, staging: Staging | None = None) -> Future[ParsedDocument]:
@@ -35,7 +39,8 @@ class ThreadParsers:
         if self._before is not None:
             self._before(path)
         self.parsed.append(path.name)
-        return parse_file(path, staging)
+        with self._one_at_a_time:
+            return parse_file(path, staging)
 
     def close(self) -> None:
         self._threads.shutdown(cancel_futures=True)
