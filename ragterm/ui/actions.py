@@ -95,6 +95,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("app.collection", "Switch collection", "Choose the collection to work on", "ctrl+b", "pick_collection"),
     Action("app.new_collection", "New collection", "Create a collection", "", "new_collection"),
     Action("app.unlimit", "Ask all documents", "Questions look into all documents again", "", "unlimit"),
+    Action("app.download_reranker", "Download the cross-encoder", "A finer reranker; asks", "", "download_reranker"),
     Action("app.checkup", "Doctor", "Check models, indexes, disk and language model", "", "checkup"),
     Action(
         "app.forget_traces", "Delete all traces", "Of every collection; the documents stay", "", "delete_data('traces')"

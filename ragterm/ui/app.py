@@ -16,6 +16,7 @@ from ragterm.ui import messages
 from ragterm.ui.actions import bindings, keyless, keymap
 from ragterm.ui.app_actions import PANES, AppActions
 from ragterm.ui.bridge import Bridge
+from ragterm.ui.downloads import Downloads
 from ragterm.ui.offers import Offers
 from ragterm.ui.panes.pane import Pane
 from ragterm.ui.pictures import TerminalPictures
@@ -36,7 +37,7 @@ def _commands() -> Any:
     return RagtermCommands
 
 
-class RagtermApp(AppActions, ThemeChoice, Offers, App[None], inherit_bindings=False):
+class RagtermApp(AppActions, ThemeChoice, Offers, Downloads, App[None], inherit_bindings=False):
     TITLE = "ragterm"
     BINDINGS: ClassVar[list[Any]] = bindings("app")
     COMMANDS = {_commands}  # noqa: RUF012

@@ -22,6 +22,7 @@ from ragterm.engine.types.control import Control
 from ragterm.engine.types.errors import BusyError
 from ragterm.ui import messages
 from ragterm.ui.comparison_requests import ComparisonRequests
+from ragterm.ui.download_requests import DownloadRequests
 from ragterm.ui.graph_requests import GraphRequests
 from ragterm.ui.keeping_requests import KeepingRequests
 from ragterm.ui.threads import step_back
@@ -57,7 +58,7 @@ def home_folder(home: Path | None) -> Path:
     return resolve(home)
 
 
-class Bridge(GraphRequests, ComparisonRequests, KeepingRequests):
+class Bridge(GraphRequests, ComparisonRequests, KeepingRequests, DownloadRequests):
     """`opener` makes the engine (tests hand in a fake one)."""
 
     def __init__(

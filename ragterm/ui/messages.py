@@ -54,6 +54,13 @@ class EngineWarmed(News):
 
 
 @dataclass(eq=False, repr=False)
+class ModelFetched(News):
+    """A checkpoint was downloaded and can be used."""
+
+    name: str
+
+
+@dataclass(eq=False, repr=False)
 class WorkBroke(News):
     """Background work named `work` ("warm", "list") failed; the app shows it."""
 

@@ -17,7 +17,7 @@ from ragterm.engine.ingest.watching import FolderWatch, Pace
 from ragterm.engine.types.answers import Answer, AnswerReady, AnswerStarted, Citation, Sentence, StageDone, TextDelta
 from ragterm.engine.types.control import Control
 from ragterm.engine.types.documents import Block, Chunk, CollectionInfo, Document, DocumentRow
-from ragterm.engine.types.errors import Cancelled, NotFoundError
+from ragterm.engine.types.errors import Cancelled, DownloadNeeded, NotFoundError
 from ragterm.engine.types.graphs import (
     Explanation,
     GraphHealth,
@@ -130,6 +130,8 @@ class FakeEngine:
     followed: set[str] = field(default_factory=set)
     watched: Path | None = None
     """The folder that a watch looks at."""
+    models: set[str] = field(default_factory=set)
+    """Checkpoints on this machine."""
     _aside: list[Document] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -595,6 +597,16 @@ class FakeEngine:
         return lessons()
 
     # Care
+
+    def model_to_download(self, name: str) -> DownloadNeeded | None:
+        self.calls.append(("model_to_download", name))
+        return None if name in self.models else DownloadNeeded(name, 91, "huggingface.co")
+
+    def download_model(self, name: str, progress: Callable[[str], None] | None = None) -> None:
+        self.calls.append(("download_model", name))
+        if self.fail_with is not None:
+            raise self.fail_with
+        self.models.add(name)
 
     def warm(self, progress: Callable[[str], None]) -> None:
         progress("embedding model")

@@ -136,6 +136,10 @@ class InspectorPane(Pane):
     def _rerankers_known(self, names: list[str]) -> None:
         self.rerankers = names
 
+    @on(messages.ModelFetched)
+    def _model_fetched(self) -> None:
+        self.fetch(self.bridge.rerankers(), self._rerankers_known, group="rerankers")
+
     # --- The trace --------------------------------------------------------------------------------------------------------------------
 
     def show(self, trace: Trace | None, *, opened: bool = True) -> None:
