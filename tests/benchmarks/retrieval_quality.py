@@ -1,6 +1,6 @@
 """How good retrieval is on judged data: each retriever alone, both fusions, the weight, and the reranker's blend and depth.
 
-    RAGTERM_TEST_DATA=... python tests/benchmarks/retrieval_quality.py [scifact squad cranfield] [--queries N] [--rerank]
+    RAGTERM_TEST_DATA=... python tests/benchmarks/retrieval_quality.py [scifact squad cranfield] [--queries N] [--max-tokens N] ...
 
 Each set is chunked and embedded once; every setting then asks the same questions through `retrieve`. Prints nDCG@10,
 recall@100 and milliseconds a question, and checks one run file in ir-measures. `--queries` takes a fixed random
@@ -52,7 +52,9 @@ class Found:
     content_hash: str
 
 
-def build(data: BeirData, embedder: Embedder, folder: Path) -> tuple[RetrievalRooms, dict[str, str]]:
+def build(
+    data: BeirData, embedder: Embedder, folder: Path, chunking: ChunkingSettings
+) -> tuple[RetrievalRooms, dict[str, str]]:
     """The set's chunks in both indexes, as an ingest puts them there."""
     dense, keyword = CollectionDenseIndex(folder / "vectors", embedder.dimensions), TantivyIndex(folder / "keyword")
     found: dict[int, Found] = {}
@@ -60,7 +62,7 @@ def build(data: BeirData, embedder: Embedder, folder: Path) -> tuple[RetrievalRo
     def add(documents: list[Document]) -> int:
         fresh: list[Found] = []
         for document in documents:
-            for chunk in chunk_document(document, "b", ChunkingTools.of(embedder), ChunkingSettings()):
+            for chunk in chunk_document(document, "b", ChunkingTools.of(embedder), chunking):
                 one = Found(replace(chunk, key=len(found) + 1), document.title, document.path, document.content_hash)
                 found[one.chunk.key] = one
                 fresh.append(one)
@@ -151,6 +153,7 @@ def main() -> None:
     parser.add_argument("--queries", type=int, default=0)
     parser.add_argument("--rerank", action="store_true")
     parser.add_argument("--precision", choices=["fp32", "int8"], default="fp32")
+    parser.add_argument("--max-tokens", type=int, default=ChunkingSettings().max_tokens, help="chunking.max_tokens")
     chosen = parser.parse_args()
     root = os.environ.get("RAGTERM_TEST_DATA")
     if not root:
@@ -159,7 +162,7 @@ def main() -> None:
     for name in chosen.sets:
         data = part_of(load_beir(Path(root) / name), chosen.queries)
         with tempfile.TemporaryDirectory() as folder:
-            rooms, entries = build(data, embedder, Path(folder))
+            rooms, entries = build(data, embedder, Path(folder), ChunkingSettings(max_tokens=chosen.max_tokens))
             sweep(name, data, rooms, entries, chosen.rerank)
 
 
