@@ -140,7 +140,7 @@ def test_a_long_table_keeps_its_rows_and_repeats_its_header() -> None:
 def test_code_is_cut_at_blank_lines_before_lines() -> None:
     functions = [f"def f{i}(x):\n" + "\n".join(f"    x = x + {j} * {i}" for j in range(6)) for i in range(20)]
     doc = build(("code", "\n\n".join(functions), ()), title="pump.py")
-    chunks = chunk(doc)
+    chunks = chunk(doc, max_tokens=WINDOW)
     promises(doc, chunks)
     assert len(chunks) > 3
     assert all(c.text.startswith("def ") for c in chunks)

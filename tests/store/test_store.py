@@ -405,7 +405,10 @@ def test_a_store_from_before_parents_and_strategies_opens_as_it_was_cut(tmp_path
     database.close()
     monkeypatch.undo()
     with CollectionStore(tmp_path) as store:
-        assert store.builds.live().chunking == ChunkingSettings(strategy="recursive")
+        live = store.builds.live()
+        assert live.chunking == ChunkingSettings(max_tokens=8192, strategy="recursive")  # the window, as 0 was
+        again = store.builds.create(live.model_id, live.dimensions, ChunkingSettings(strategy="recursive"))
+        assert again.id != live.id and again.chunking.max_tokens == 0
         (chunk,) = store.chunks.of_document("d")
         assert chunk.text == "one" and chunk.parent is None and chunk.parent_id is None
 

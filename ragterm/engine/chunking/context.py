@@ -67,14 +67,14 @@ class ContextWriter:
         text = text[: limit * 40]
         spans = self._tokenizer.spans(text)
         kept = limit
-        while len(spans) > kept or (kept and self._count(text) > limit):
-            if kept <= 0 or not spans:
+        while len(spans) > limit or (spans and self._count(text) > limit):
+            if kept <= 0:
                 return ""
             end = spans[min(kept, len(spans)) - 1][1]
             space = text.rfind(" ", 0, end + 1)
             text = text[: space if space > end // 2 else end].rstrip()
             spans = self._tokenizer.spans(text)
-            kept -= 1
+            kept = len(spans) - 1
         return text
 
 

@@ -100,5 +100,8 @@ def live_build(store: CollectionStore, embedder: Embedder, chunking: ChunkingSet
             "set embedding.model and embedding.precision back, or ingest into a new collection: ragterm ingest PATH -c NAME",
         )
     if build.chunking != chunking:
-        return build, "the collection keeps the chunking it was made with; a new collection takes the new settings"
+        return (
+            build,
+            "the collection keeps its chunking; `ragterm chunk adopt` or a new collection takes the new settings",
+        )
     return build, ""

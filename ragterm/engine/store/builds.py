@@ -26,6 +26,8 @@ class Build:
     number: int
 
 
+_MEANING = 2
+"""Goes up when the same parameters come to mean other chunks, so that a build of today is never taken for one of before."""
 _COLUMNS = "id, model_id, dimensions, chunking, live, created, number"
 
 
@@ -50,7 +52,7 @@ class BuildTable:
     def create(self, model_id: str, dimensions: int, chunking: ChunkingSettings) -> Build:
         """The build of this model and chunking, made when there is none: a shadow until the store cuts over to it."""
         parameters = json.dumps(asdict(chunking), sort_keys=True)
-        id_ = sha256(f"{model_id}\n{parameters}".encode()).hexdigest()[:12]
+        id_ = sha256(f"{model_id}\n{parameters}\n{_MEANING}".encode()).hexdigest()[:12]
         with self._database.atomic() as connection:
             connection.execute(
                 "INSERT INTO builds (id, model_id, dimensions, chunking, created, live) VALUES (?, ?, ?, ?, ?, 0) "

@@ -163,10 +163,17 @@ _PARENTS = (
     "ALTER TABLE chunks ADD COLUMN parent_end INTEGER",
 )
 
+# 0 tokens meant the model's window, for every strategy; now it means what suits the strategy. 8,192 is the most that can be set, so
+# the window still decides, and the chunks of a changed document go on to be cut as those beside it were.
+_SIZES = (
+    "UPDATE builds SET chunking = json_set(chunking, '$.max_tokens', 8192) WHERE json_extract(chunking, '$.max_tokens') = 0",
+)
+
 MIGRATIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("the first schema", _FIRST),
     ("roots, removals that can be undone, near-duplicates", _IN_STEP),
     ("parents of chunks", _PARENTS),
+    ("sizes of chunks by strategy", _SIZES),
 )
 
 

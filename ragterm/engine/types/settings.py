@@ -16,7 +16,8 @@ from ragterm.engine.types.modes import Fusion, SearchMode, StrategyName
 
 @dataclass(frozen=True, slots=True)
 class ChunkingSettings:
-    """Sizes in the embedding model's own tokens. `max_tokens` bounds text plus context plus special tokens (0: the model's window).
+    """Sizes in the embedding model's own tokens. `max_tokens` bounds text plus context plus special tokens; 0 is what suits the
+    strategy: 160 for running text, the model's window for what has a shape of its own (a function, a clause, a table's rows).
 
     `patterns` maps globs on a document's path, as in .gitignore, to strategies: {"*.py" = "code", "contracts/**" = "legal"}. The
     longest that matches wins over `strategy`.
