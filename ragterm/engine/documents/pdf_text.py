@@ -10,6 +10,7 @@ from __future__ import annotations
 import ctypes
 import re
 import sys
+import threading
 from array import array
 from collections import deque
 from collections.abc import Callable
@@ -66,9 +67,15 @@ def characters(text_page: Any, count: int) -> str:
     if written == count + 1:
         text = units[:count].tobytes().decode(_NATIVE, "replace")
         if len(text) == count:
-            return text.translate(_SYMBOLS) if _ANY_SYMBOL.search(text) else text
-    codes = map(raw.FPDFText_GetUnicode, repeat(text_page, count), range(count))
-    return "".join([chr(code) if code < 0x110000 else "\ufffd" for code in codes]).translate(_SYMBOLS)
+            return _with_symbols(text)
+    code_of = _quick("FPDFText_GetUnicode", ctypes.c_uint)
+    codes = map(code_of, repeat(_pointer(_address(text_page)), count), range(count))
+    return _with_symbols("".join([chr(code) if code < 0x110000 else "\ufffd" for code in codes]))
+
+
+def _with_symbols(text: str) -> str:
+    # A table for `str.translate` looks up every character; these are few.
+    return text if text.isascii() else _ANY_SYMBOL.sub(lambda found: _SYMBOLS[ord(found[0])], text)
 
 
 def read_lines(text_page: Any, rotation: int, width: float, height: float, *, weights: bool = True) -> list[Line]:
@@ -78,11 +85,11 @@ def read_lines(text_page: Any, rotation: int, width: float, height: float, *, we
     from pypdfium2 import raw
 
     text = characters(text_page, max(0, raw.FPDFText_CountChars(text_page)))
-    address = ctypes.cast(text_page, ctypes.c_void_p).value or 0
-    is_bold = _bold(address)
+    handle = _pointer(_address(text_page))
+    is_bold = _bold(handle)
 
     def boxes(indices: list[int]) -> Boxes:
-        found = _boxes(address, indices)
+        found = _boxes(handle, indices)
         return _turned(found, rotation, width, height) if rotation else found
 
     spans = _spans(text)
@@ -124,15 +131,14 @@ def read_lines(text_page: Any, rotation: int, width: float, height: float, *, we
 
 def _spans(text: str) -> list[_Span]:
     spans = []
-    for found in _LINE.finditer(text):
-        words = found[0]
-        start, end = found.span()
-        mark = text[end : end + 1]
-        if words[0] <= " " or words[-1] <= " " or not words.isascii():
+    for start, end in [found.span() for found in _LINE.finditer(text)]:
+        mark = MARK if text[end : end + 1] == MARK else ""
+        if text[start].isspace() or text[end - 1].isspace():
+            words = text[start:end]
             start += len(words) - len(words.lstrip())
             end -= len(words) - len(words.rstrip())
         if end > start:
-            spans.append((start, end, mark if mark == MARK else ""))
+            spans.append((start, end, mark))
     return spans
 
 
@@ -163,21 +169,20 @@ def _gaps_of(
 ) -> dict[int, list[_Gap]]:
     if not chosen:
         return {}
-    indices: list[int] = []
+    spaces: list[tuple[int, int]] = []
     begins = []
     for n in chosen:
-        begins.append(len(indices) // 2)
-        for space in _SPACE.finditer(text, spans[n][0], spans[n][1]):
-            indices += (space.start() - 1, space.end())
-    lefts, rights, _, _ = boxes(indices)
-    before, after = rights[0::2], lefts[1::2]
+        begins.append(len(spaces))
+        spaces += [space.span() for space in _SPACE.finditer(text, spans[n][0], spans[n][1])]
+    lefts, rights, _, _ = boxes([start - 1 for start, _ in spaces] + [end for _, end in spaces])
+    before, after = rights[: len(spaces)], lefts[len(spaces) :]
     widths = list(map(sub, after, before))
     found: dict[int, list[_Gap]] = {}
     for n, begin, end in zip(chosen, begins, [*begins[1:], len(widths)], strict=True):
         least = NARROW_GAP * sizes[n]
         if begin < end and max(widths[begin:end]) > least:
             found[n] = [
-                (indices[2 * at] + 1, indices[2 * at + 1], before[at], after[at])
+                (*spaces[at], before[at], after[at])
                 for at in range(begin, end)
                 if widths[at] > least
             ]
@@ -203,38 +208,60 @@ Boxes = tuple[list[float], list[float], list[float], list[float]]
 """Lefts, rights, bottoms and tops, in points."""
 
 
-def _boxes(text_page: int, indices: list[int]) -> Boxes:
-    """The boxes of these characters, by the address of the text page."""
-    edges = array("f", bytes(16 * len(indices)))  # FS_RECTF: left, top, right, bottom
-    start, _ = edges.buffer_info()
-    places = range(start, start + 16 * len(indices), 16)
-    quick = _quick("FPDFText_GetLooseCharBox", ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p)
-    deque(map(quick, repeat(text_page), indices, places), maxlen=0)
+class _Room(threading.local):
+    """Where pdfium writes boxes (FS_RECTF: left, top, right, bottom), with a pointer to the place of each."""
+
+    def __init__(self) -> None:
+        self.edges = array("f", bytes(16 * _AT_ONCE))
+        whole = (ctypes.c_float * (4 * _AT_ONCE)).from_buffer(self.edges)
+        self.places = [ctypes.byref(whole, 16 * at) for at in range(_AT_ONCE)]
+
+
+_AT_ONCE = 1024
+_room = _Room()
+
+
+def _boxes(text_page: Any, indices: list[int]) -> Boxes:
+    """The boxes of these characters."""
+    box = _quick("FPDFText_GetLooseCharBox", None)
+    edges = array("f")
+    for at in range(0, len(indices), _AT_ONCE):
+        part = indices[at : at + _AT_ONCE]
+        deque(map(box, repeat(text_page), part, _room.places), maxlen=0)
+        edges += _room.edges[: 4 * len(part)]
     return edges[0::4].tolist(), edges[2::4].tolist(), edges[3::4].tolist(), edges[1::4].tolist()
 
 
 @cache
-def _quick(name: str, *arguments: type) -> Callable[..., int]:
-    """A function of pdfium that is called for thousands of characters, with plain addresses for pointers: ctypes' checks of
-    their types and the release of the interpreter's lock would be the larger half of each call."""
+def _quick(name: str, result: type | None) -> Callable[..., Any]:
+    """A function of pdfium that is called for thousands of characters. Its arguments are to be plain numbers and pointers made by
+    `byref`, which ctypes takes as they are: its checks of declared types, the objects it makes of them and the release of the
+    interpreter's lock would be two thirds of each call."""
     from pypdfium2 import raw
 
     address = ctypes.cast(getattr(raw, name), ctypes.c_void_p).value or 0
-    return ctypes.PYFUNCTYPE(ctypes.c_int, *arguments)(address)
+    return ctypes.PYFUNCTYPE(result)(address)
 
 
-def _bold(text_page: int) -> Callable[[int], bool]:
+def _address(handle: Any) -> int:
+    return ctypes.cast(handle, ctypes.c_void_p).value or 0
+
+
+def _pointer(address: int) -> Any:
+    """What lies at `address`, as an argument for a quick function. The address may not be 0."""
+    return ctypes.byref(ctypes.c_char.from_address(address))
+
+
+def _bold(text_page: Any) -> Callable[[int], bool]:
     name = ctypes.create_string_buffer(256)  # the name, and behind it the flags that nobody reads
-    weight = _quick("FPDFText_GetFontWeight", ctypes.c_void_p, ctypes.c_int)
-    kinds = (ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p, ctypes.c_ulong, ctypes.c_void_p)
-    font = _quick("FPDFText_GetFontInfo", *kinds)
-    at_name = ctypes.addressof(name)
+    weight, font = _quick("FPDFText_GetFontWeight", ctypes.c_int), _quick("FPDFText_GetFontInfo", ctypes.c_ulong)
+    at_name, length_of_name, at_flags = ctypes.byref(name), ctypes.c_ulong(128), ctypes.byref(name, 128)
 
     def is_bold(index: int) -> bool:
         """By weight, or by name: the standard fonts carry no weight."""
         if weight(text_page, index) >= 600:
             return True
-        length = font(text_page, index, at_name, 128, at_name + 128)
+        length = font(text_page, index, at_name, length_of_name, at_flags)
         return 0 < length <= 128 and b"bold" in name.value.lower()
 
     return is_bold
