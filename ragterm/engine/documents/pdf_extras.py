@@ -36,10 +36,9 @@ def usable_title(title: str) -> str:
 
 
 def properties(document: Any) -> dict[str, str]:
-    raw = document.get_metadata_dict(skip_empty=True)
     found = {}
     for key, name in _FIELDS.items():
-        value = " ".join(raw.get(key, "").split())
+        value = " ".join(document.get_metadata_value(key).split())
         if key.endswith("Date"):
             found[name] = _date(value)
         elif key == "Creator" or usable_title(value):

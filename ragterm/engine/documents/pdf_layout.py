@@ -171,7 +171,7 @@ class _Writer:
             full = (
                 line.text[0].islower()
                 or previous.text.endswith(MARK)
-                or previous.right >= self._edge(previous) - 3.0 * line.size
+                or self._reaches(previous, 3.0 * line.size)
             )
             self._append(line, " " if full else "\n")
 
@@ -179,12 +179,10 @@ class _Writer:
         if previous.text.endswith(MARK):
             return False
         drop = previous.bottom - line.bottom
-        if abs(drop) < 0.7 * max(previous.size, line.size) and line.left > previous.left:
+        size = previous.size if previous.size > line.size else line.size
+        if line.left > previous.left and abs(drop) < 0.7 * size:
             return False  # the same row: a formula's parts
-        if (
-            abs(previous.size - line.size) > 0.18 * max(previous.size, line.size)
-            and min(len(previous.text), len(line.text)) > 20
-        ):
+        if abs(previous.size - line.size) > 0.18 * size and min(len(previous.text), len(line.text)) > 20:
             return True
         if bullet and self.kind != "list":
             return True
@@ -192,28 +190,26 @@ class _Writer:
             return _ends(previous.text) or not line.text[0].islower()
         if drop > max(1.45 * self.pitch, 1.2 * line.size):
             return True
-        ended = _ends(previous.text)
-        indented = (
+        if not _ends(previous.text):
+            return False
+        if (
             line.left > previous.left + 0.8 * line.size
             and self.kind == "paragraph"
             and len(self.open) > 1
             and previous.left <= min([entry.left for entry in self.open]) + 1.0
-        )
-        if indented and ended:
-            return True
-        return ended and not line.text[0].islower() and previous.right < self._edge(previous) - 6.0 * line.size
+        ):
+            return True  # indented
+        return not line.text[0].islower() and not self._reaches(previous, 6.0 * line.size)
 
     def _close_by(self, previous: Line, line: Line) -> bool:
         return 0 <= previous.bottom - line.bottom < 2.0 * max(previous.size, line.size)
 
     def _level(self, line: Line) -> int:
-        if len(line.text) > 150 or not any(c.isalpha() for c in line.text):
-            return 0
         level = self.levels.get(_rounded(line.size), 0)
+        if not (level or line.bold) or len(line.text) > 150 or not any(c.isalpha() for c in line.text):
+            return 0
         if level:
             return level
-        if not line.bold:
-            return 0
         edge = self._edge(line)
         alone = line.right < edge - 2.0 * line.size or edge <= line.right
         starts = line.text[0].isupper() or line.text[0].isdigit()
@@ -228,6 +224,10 @@ class _Writer:
             deepest = max(self.levels.values(), default=0)
             return min(6, number.group(1).count(".") + 2) if number else min(6, deepest + 1)
         return 0
+
+    def _reaches(self, line: Line, room: float) -> bool:
+        """Whether no more than `room` is left between the line's end and its column's edge."""
+        return line.right >= self.farthest - room or line.right >= self._edge(line) - room
 
     def _edge(self, line: Line) -> float:
         """The line's column edge: the farthest right that its neighbours with a similar left reach."""
@@ -308,21 +308,13 @@ def _rounded(size: float) -> float:
     return round(size * 2) / 2
 
 
-def _body_size(pages: Sequence[Page]) -> float:
-    sizes: Counter[float] = Counter()
-    for page in pages:
-        for line in page.lines:
-            sizes[_rounded(line.size)] += len(line.text)
-    return sizes.most_common(1)[0][0] if sizes else 0.0
-
-
 def _heading_sizes(pages: Sequence[Page]) -> dict[float, int]:
     """Line heights that are headings, with their level: larger than the body by an eighth, and rarer than it."""
-    body = _body_size(pages)
     amount: Counter[float] = Counter()
     for page in pages:
         for line in page.lines:
             amount[_rounded(line.size)] += len(line.text)
+    body = max(amount, key=amount.__getitem__, default=0.0)
     total = sum(amount.values())
     larger = sorted((size for size in amount if size >= body * 1.125 and amount[size] < 0.2 * total), reverse=True)
     levels: dict[float, int] = {}

@@ -29,7 +29,6 @@ NARROW_GAP = 0.7
 _LONG = 25
 """Characters of a line from which on its density says something."""
 _MANY_GAPS = 0.34
-_LINE = re.compile(rf"[^\r\n{MARK}]+")
 _SPACE = re.compile(r"[ \t\xa0]+")
 _SYMBOLS = str.maketrans(
     {
@@ -48,8 +47,8 @@ _NATIVE = "utf-16-le" if sys.byteorder == "little" else "utf-16-be"
 _ANY_SYMBOL = re.compile("[" + "".join(map(chr, _SYMBOLS)) + "]")
 
 
-_Span = tuple[int, int, str]
-"""Where a line begins and ends, and the mark of a hyphen behind it."""
+_Span = tuple[int, int, str, str]
+"""Where a line begins and ends, its text, and the mark of a hyphen behind it."""
 _Gap = tuple[int, int, float, float]
 """Between which two characters a gap lies, and between which two places."""
 
@@ -94,10 +93,10 @@ def read_lines(text_page: Any, rotation: int, width: float, height: float, *, we
 
     spans = _spans(text)
     count = len(spans)
-    lefts, rights, bottoms, tops = boxes([start for start, _, _ in spans] + [end - 1 for _, end, _ in spans])
+    lefts, rights, bottoms, tops = boxes([span[0] for span in spans] + [span[1] - 1 for span in spans])
     rights, last_bottoms, last_tops = rights[count:], bottoms[count:], tops[count:]
     del lefts[count:], bottoms[count:], tops[count:]
-    sizes = [max(top - bottom, 1.0) for top, bottom in zip(tops, bottoms, strict=True)]
+    sizes = [size if size > 1.0 else 1.0 for size in map(sub, tops, bottoms)]
     uneven = [n for n, size in enumerate(sizes) if abs(last_tops[n] - last_bottoms[n] - size) > 0.01]
     if uneven:
         # The first character may be a raised footnote mark, the last one an index: the middle of three heights is the line's.
@@ -109,12 +108,11 @@ def read_lines(text_page: Any, rotation: int, width: float, height: float, *, we
             rights[n] = lefts[n]
     gaps = _gaps(text, spans, lefts, rights, sizes, boxes)
     lines = []
-    for n, (start, end, mark) in enumerate(spans):
-        words = text[start:end]
-        cells, pieces = (
-            _parts(text, start, end, lefts[n], rights[n], sizes[n], gaps[n]) if n in gaps else ((words,), [])
-        )
-        if pieces:
+    for n, (start, end, words, mark) in enumerate(spans):
+        cells: tuple[str, ...] = (words,)
+        pieces: list[tuple[str, float, float]] = []
+        if n in gaps:
+            cells, pieces = _parts(text, start, end, lefts[n], rights[n], sizes[n], gaps[n])
             pieces[-1] = (pieces[-1][0] + mark, *pieces[-1][1:])
         # Only what may be a heading is asked about; at both ends: a bold label before its value is none.
         bold = (
@@ -131,14 +129,20 @@ def read_lines(text_page: Any, rotation: int, width: float, height: float, *, we
 
 def _spans(text: str) -> list[_Span]:
     spans = []
-    for start, end in [found.span() for found in _LINE.finditer(text)]:
+    following = 0
+    for line in text.replace("\r", "\n").replace(MARK, "\n").split("\n"):
+        start = following
+        following += len(line) + 1
+        if not line:
+            continue
+        end = following - 1
         mark = MARK if text[end : end + 1] == MARK else ""
-        if text[start].isspace() or text[end - 1].isspace():
-            words = text[start:end]
-            start += len(words) - len(words.lstrip())
-            end -= len(words) - len(words.rstrip())
-        if end > start:
-            spans.append((start, end, mark))
+        if line[0].isspace() or line[-1].isspace():
+            end -= len(line) - len(line.rstrip())
+            line = line.strip()
+            start = end - len(line)
+        if line:
+            spans.append((start, end, line, mark))
     return spans
 
 

@@ -15,6 +15,7 @@ stands, but for parts that were drawn out of turn (a header drawn last).
 from __future__ import annotations
 
 import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import groupby, pairwise
@@ -48,8 +49,8 @@ def in_reading_order(lines: Sequence[Line]) -> list[Line]:
         return list(lines)
     items = _items(lines, _sign(lines))
     parts = [_in_turn(part) for part in _cut(items, 0)]
-    if parts[0] is items:  # nothing to cut, nothing out of turn
-        return list(lines)
+    if len(items) == len(lines):  # whole lines
+        return [lines[item.at] for part in parts for item in part]
     ordered: list[Line] = []
     for part in parts:
         for at, pieces in groupby(part, key=_at):
@@ -141,7 +142,9 @@ def _gutter(items: Sequence[_Item]) -> _Quarters | None:
     """What is above, left, right and below of the tallest gutter. None when there is none."""
     size = median(item.size for item in items)
     width = _GUTTER * size
-    starts = _column_starts(items, width)
+    long = [item for item in items if len(item.text) >= MIN_CHARACTERS]
+    lefts_of_long, rights_of_long = sorted([item.left for item in long]), sorted([item.right for item in long])
+    starts = _column_starts(items, lefts_of_long, width)
     if not starts:
         return None
     downwards = sorted(items, key=lambda item: (-item.top, item.left))
@@ -150,9 +153,8 @@ def _gutter(items: Sequence[_Item]) -> _Quarters | None:
     tallest = 2.5 * size
     for start in starts:
         edge = start - width
-        lines_left = sum([item.right <= edge and len(item.text) >= MIN_CHARACTERS for item in items])
-        lines_right = sum([item.left >= start and len(item.text) >= MIN_CHARACTERS for item in items])
-        if min(lines_left, lines_right) < 2:  # half of three
+        # Two: half of three.
+        if bisect_right(rights_of_long, edge) < 2 or len(long) - bisect_left(lefts_of_long, start) < 2:
             continue
         begin = lefts = rights = 0
         for end, item in enumerate(downwards):
@@ -182,11 +184,10 @@ def _taller(
     return _quarters(items, begin, end, start, size), height
 
 
-def _column_starts(items: Sequence[_Item], width: float) -> list[float]:
-    """Where lines begin below each other with others to the left of them: the most frequent first."""
-    lefts = sorted([item.left for item in items if len(item.text) >= MIN_CHARACTERS])
-    rights = sorted([item.right for item in items])
-    nearest = rights[MIN_LINES - 1] + width
+def _column_starts(items: Sequence[_Item], lefts: Sequence[float], width: float) -> list[float]:
+    """Where lines begin below each other with others to the left of them: the most frequent first. `lefts` are those of lines long
+    enough, sorted."""
+    nearest = sorted([item.right for item in items])[MIN_LINES - 1] + width
     clusters: list[tuple[int, float]] = []
     at = 0
     while at < len(lefts):
@@ -277,14 +278,16 @@ def _goes_on(side: Sequence[_Item]) -> bool:
 def _in_turn(items: list[_Item]) -> list[_Item]:
     """Parts that were drawn out of turn, put where they stand. Parts beside each other keep the order in which they were
     drawn."""
-    if all(low.top <= high.top + 0.5 * low.size for high, low in pairwise(items)):
-        return items
     flows: list[list[_Item]] = []
+    low = 0.0
     for item in items:
-        if flows and item.top <= flows[-1][-1].top + 0.5 * item.size:
+        if flows and item.top <= low + 0.5 * item.size:
             flows[-1].append(item)
         else:
             flows.append([item])
+        low = item.top
+    if len(flows) == 1:
+        return items
     spans = sorted(((_top(flow), _bottom(flow), number) for number, flow in enumerate(flows)), reverse=True)
     groups: list[list[int]] = []
     low = 0.0
