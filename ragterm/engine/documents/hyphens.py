@@ -37,9 +37,8 @@ class Vocabulary:
         text = "\n".join([_BROKEN.sub(" ", line) if MARK in line else line for line in whole])
         tokens = Counter(text.lower().split())
         self._counts = Counter({token: count for token, count in tokens.items() if token.isalpha()})
-        for token in tokens.keys() - self._counts.keys():
-            for word in _WORD.findall(token):
-                self._counts[word] += tokens[token]
+        mixed = [f"{token} " * count for token, count in tokens.items() if not token.isalpha()]
+        self._counts.update(_WORD.findall("".join(mixed)))
         for word in [word for word in self._counts if "-" in word]:
             for part in word.split("-"):
                 self._counts[part] += 1

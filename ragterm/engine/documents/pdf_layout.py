@@ -113,6 +113,8 @@ class _Writer:
         # All lines in one pass: a line may be a bookmark's only when its letters end with the bookmark's.
         self.letters = _squeezed("\n".join([line.text for line in page.lines])).split("\n") if due else []
         self.page_letters = "".join(self.letters)
+        self.looked_for: OutlineEntry | None = None
+        self.found = "", -1
         self.open: list[Line] = []
         self.text = ""
         self.kind: BlockKind = "paragraph"
@@ -242,7 +244,7 @@ class _Writer:
         their section."""
         while self.due:
             entry = self.due[0]
-            wanted = _squeezed(entry.title)
+            wanted, last = self._named(entry)
             here = bool(wanted) and wanted in self.page_letters
             text = ""
             for count in range(1, 4):
@@ -257,14 +259,7 @@ class _Writer:
                     self._flush()
                     self.due.pop(0)
                     return count
-            later = (
-                here
-                and entry.page == self.page.number
-                and any(
-                    letters.endswith(wanted) and wanted in _names(line.text)
-                    for letters, line in zip(self.letters[at + 1 :], self.page.lines[at + 1 :], strict=True)
-                )
-            )
+            later = entry.page == self.page.number and last > at
             passed = entry.page < self.page.number or entry.top is None or self.page.lines[at].bottom <= entry.top
             if later or not passed:
                 return 0
@@ -272,6 +267,16 @@ class _Writer:
             self.builder.sections.enter(min(entry.level, 6), entry.title)
             self.due.pop(0)
         return 0
+
+    def _named(self, entry: OutlineEntry) -> tuple[str, int]:
+        """A bookmark's letters, and the last line of the page that repeats them (-1: none)."""
+        if self.looked_for is not entry:
+            self.looked_for = entry
+            wanted = _squeezed(entry.title)
+            lines = zip(self.letters, self.page.lines, strict=True) if wanted and wanted in self.page_letters else ()
+            named = [line.at for letters, line in lines if letters.endswith(wanted) and wanted in _names(line.text)]
+            self.found = wanted, named[-1] if named else -1
+        return self.found
 
     def _append(self, line: Line, separator: str, text: str | None = None) -> None:
         text = line.text if text is None else text

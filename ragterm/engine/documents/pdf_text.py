@@ -46,6 +46,8 @@ _NATIVE = "utf-16-le" if sys.byteorder == "little" else "utf-16-be"
 
 _Span = tuple[int, int, str, str]
 """Where a line begins and ends, its text, and the mark of a hyphen behind it."""
+_Piece = tuple[str, float, float]
+"""The text between two gaps, its left and its right."""
 _Gap = tuple[int, int, float, float]
 """Between which two characters a gap lies, and between which two places."""
 
@@ -110,10 +112,9 @@ def read_lines(text_page: Any, rotation: int, width: float, height: float, *, we
     lines = []
     for n, (start, end, words, mark) in enumerate(spans):
         cells: tuple[str, ...] = (words,)
-        pieces: list[tuple[str, float, float]] = []
+        pieces: tuple[_Piece, ...] = ()
         if n in gaps:
-            cells, pieces = _parts(text, start, end, lefts[n], rights[n], sizes[n], gaps[n])
-            pieces[-1] = (pieces[-1][0] + mark, *pieces[-1][1:])
+            cells, pieces = _parts(text, spans[n], lefts[n], rights[n], sizes[n], gaps[n])
         # Only what may be a heading is asked about; at both ends: a bold label before its value is none.
         bold = (
             weights
@@ -123,7 +124,7 @@ def read_lines(text_page: Any, rotation: int, width: float, height: float, *, we
             and is_bold(start)
             and is_bold(end - 1)
         )
-        lines.append(Line(words + mark, lefts[n], rights[n], bottoms[n], tops[n], sizes[n], bold, cells, tuple(pieces)))
+        lines.append(Line(words + mark, lefts[n], rights[n], bottoms[n], tops[n], sizes[n], bold, cells, pieces))
     return lines
 
 
@@ -194,9 +195,10 @@ def _gaps_of(
 
 
 def _parts(
-    text: str, start: int, end: int, left: float, right: float, size: float, gaps: list[_Gap]
-) -> tuple[tuple[str, ...], list[tuple[str, float, float]]]:
+    text: str, span: _Span, left: float, right: float, size: float, gaps: list[_Gap]
+) -> tuple[tuple[str, ...], tuple[_Piece, ...]]:
     """The cells between wide gaps and the pieces between all gaps."""
+    start, end, _, mark = span
     cells, pieces = [], []
     cell = begin = start
     for stop, go_on, before, after in gaps:
@@ -205,7 +207,7 @@ def _parts(
         if after - before > WIDE_GAP * size:
             cells.append(text[cell:stop])
             cell = go_on
-    return (*cells, text[cell:end]), [*pieces, (text[begin:end], left, right)]
+    return (*cells, text[cell:end]), (*pieces, (text[begin:end] + mark, left, right))
 
 
 Boxes = tuple[list[float], list[float], list[float], list[float]]

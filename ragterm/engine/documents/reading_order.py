@@ -49,6 +49,8 @@ def in_reading_order(lines: Sequence[Line]) -> list[Line]:
         return list(lines)
     items = _items(lines, _sign(lines))
     parts = [_in_turn(part) for part in _cut(items, 0)]
+    if parts[0] is items:  # nothing to cut, nothing out of turn
+        return list(lines)
     if len(items) == len(lines):  # whole lines
         return [lines[item.at] for part in parts for item in part]
     ordered: list[Line] = []
@@ -90,7 +92,7 @@ def rows_joined(lines: Iterable[Line]) -> list[Line]:
 
 def _sign(lines: Sequence[Line]) -> int:
     """1 where columns run from left to right, -1 where most letters are of a script that is written from right to left."""
-    backwards = sum(len(_BACKWARDS.findall(line.text)) for line in lines if not line.text.isascii())
+    backwards = sum([len(_BACKWARDS.findall(line.text)) for line in lines if not line.text.isascii()])
     return -1 if backwards and 2 * backwards > sum(c.isalpha() for line in lines for c in line.text) else 1
 
 
