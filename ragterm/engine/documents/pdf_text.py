@@ -15,7 +15,7 @@ from array import array
 from collections import deque
 from collections.abc import Callable
 from functools import cache
-from itertools import repeat
+from itertools import accumulate, repeat
 from operator import sub
 from typing import Any
 
@@ -174,20 +174,29 @@ def _gaps_of(
 ) -> dict[int, list[_Gap]]:
     if not chosen:
         return {}
-    spaces: list[tuple[int, int]] = []
+    ends: list[int] = []
+    starts: list[int] = []
     begins = []
     for n in chosen:
-        begins.append(len(spaces))
-        spaces += [space.span() for space in _SPACE.finditer(text, spans[n][0], spans[n][1])]
-    lefts, rights, _, _ = boxes([start - 1 for start, _ in spaces] + [end for _, end in spaces])
-    before, after = rights[: len(spaces)], lefts[len(spaces) :]
+        begins.append(len(starts))
+        start, end, line, _ = spans[n]
+        if "  " in line or "\t" in line or "\xa0" in line:
+            spaces = [space.span() for space in _SPACE.finditer(text, start, end)]
+            ends += [first - 1 for first, _ in spaces]
+            starts += [following for _, following in spaces]
+        else:  # as most are: five times as quick
+            words = list(accumulate([len(word) + 1 for word in line.split(" ")], initial=start))[1:-1]
+            ends += [word - 2 for word in words]
+            starts += words
+    lefts, rights, _, _ = boxes(ends + starts)
+    before, after = rights[: len(ends)], lefts[len(ends) :]
     widths = list(map(sub, after, before))
     found: dict[int, list[_Gap]] = {}
     for n, begin, end in zip(chosen, begins, [*begins[1:], len(widths)], strict=True):
         least = NARROW_GAP * sizes[n]
         if begin < end and max(widths[begin:end]) > least:
             found[n] = [
-                (*spaces[at], before[at], after[at])
+                (ends[at] + 1, starts[at], before[at], after[at])
                 for at in range(begin, end)
                 if widths[at] > least
             ]
