@@ -27,7 +27,8 @@ _LABEL = re.compile(
     r"(?:(?:chapter|section|part|appendix|kapitel)\s+)?(?:\d{1,3}|[A-Z])(?:\.\d{1,3})*[.:)]?\s+", re.IGNORECASE
 )
 _PAGE_END = re.compile(rf"[^\W\d_][-‐{MARK}]$")
-_NO_LETTER = re.compile(r"[^\w\n]+|_+")
+_NO_LETTER = re.compile(r"[\W_]+")
+_NO_LETTER_IN_ASCII = {code: None for code in range(128) if not chr(code).isalnum()}
 
 
 @dataclass(slots=True)
@@ -110,8 +111,8 @@ class _Writer:
             line.at = at
             if line.right > self.farthest:
                 self.farthest = line.right
-        # All lines in one pass: a line may be a bookmark's only when its letters end with the bookmark's.
-        self.letters = _squeezed("\n".join([line.text for line in page.lines])).split("\n") if due else []
+        # A line may be a bookmark's only when its letters end with the bookmark's.
+        self.letters = [_squeezed(line.text) for line in page.lines] if due else []
         self.page_letters = "".join(self.letters)
         self.looked_for: OutlineEntry | None = None
         self.found = "", -1
@@ -306,7 +307,7 @@ def _names(text: str) -> tuple[str, str]:
 
 
 def _squeezed(text: str) -> str:
-    return _NO_LETTER.sub("", text.lower())
+    return text.lower().translate(_NO_LETTER_IN_ASCII) if text.isascii() else _NO_LETTER.sub("", text.lower())
 
 
 def _rounded(size: float) -> float:

@@ -29,6 +29,8 @@ NARROW_GAP = 0.7
 _LONG = 25
 """Characters of a line from which on its density says something."""
 _MANY_GAPS = 0.34
+_AT_ONCE = 1024
+"""Boxes that are asked for before they are copied."""
 _SPACE = re.compile(r"[ \t\xa0]+")
 _SYMBOLS = {
     **dict.fromkeys(map(chr, range(0xF8E5, 0xF8FF)), " "),  # Adobe's pieces of tall brackets
@@ -232,7 +234,6 @@ class _Room(threading.local):
         self.places = [ctypes.byref(whole, 16 * at) for at in range(_AT_ONCE)]
 
 
-_AT_ONCE = 1024
 _room = _Room()
 
 
