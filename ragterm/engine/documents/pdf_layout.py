@@ -171,11 +171,7 @@ class _Writer:
         elif bullet and self.kind == "list":
             self._append(line, "\n")
         else:
-            full = (
-                line.text[0].islower()
-                or previous.text.endswith(MARK)
-                or self._reaches(previous, 3.0 * line.size)
-            )
+            full = line.text[0].islower() or previous.text.endswith(MARK) or self._reaches(previous, 3.0 * line.size)
             self._append(line, " " if full else "\n")
 
     def _begins_block(self, previous: Line, line: Line, bullet: bool) -> bool:
@@ -230,15 +226,23 @@ class _Writer:
 
     def _reaches(self, line: Line, room: float) -> bool:
         """Whether no more than `room` is left between the line's end and its column's edge."""
-        return line.right >= self.farthest - room or line.right >= self._edge(line) - room
+        farther = line.right + room
+        if farther >= self.farthest:
+            return True
+        similar = 3 * line.size
+        near = self._near(line)
+        return not [one for one in near if one.right > farther and -similar < one.left - line.left < similar]
 
     def _edge(self, line: Line) -> float:
         """The line's column edge: the farthest right that its neighbours with a similar left reach."""
         if line.right > self.farthest - 0.5:
             return line.right
         similar = 3 * line.size
-        near = self.page.lines[max(0, line.at - 8) : line.at + 9]
-        return max([line.right, *[other.right for other in near if -similar < other.left - line.left < similar]])
+        near = [other.right for other in self._near(line) if -similar < other.left - line.left < similar]
+        return max([line.right, *near])
+
+    def _near(self, line: Line) -> list[Line]:
+        return self.page.lines[max(0, line.at - 8) : line.at + 9]
 
     def _outline_heading(self, at: int) -> int:
         """Lines that the next bookmark names (0: none). Bookmarks above this place that nothing on the page repeats just open

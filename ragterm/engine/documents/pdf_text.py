@@ -7,6 +7,7 @@ its spaces only: a call for each character would take longer than pdfium takes t
 
 from __future__ import annotations
 
+import codecs
 import ctypes
 import re
 import sys
@@ -43,7 +44,7 @@ _SYMBOLS = {
     "\uffff": " ",
 }
 """One character for one, so that indices stay pdfium's."""
-_NATIVE = "utf-16-le" if sys.byteorder == "little" else "utf-16-be"
+_decode = codecs.utf_16_le_decode if sys.byteorder == "little" else codecs.utf_16_be_decode
 
 
 _Span = tuple[int, int, str, str]
@@ -52,6 +53,8 @@ _Piece = tuple[str, float, float]
 """The text between two gaps, its left and its right."""
 _Gap = tuple[int, int, float, float]
 """Between which two characters a gap lies, and between which two places."""
+_Sides = Callable[[list[int], list[int]], tuple[list[float], list[float]]]
+"""The right sides of some characters, the left sides of others."""
 
 
 def characters(text_page: Any, count: int) -> str:
@@ -65,7 +68,7 @@ def characters(text_page: Any, count: int) -> str:
     place = ctypes.cast(units.buffer_info()[0], ctypes.POINTER(ctypes.c_ushort))
     written = raw.FPDFText_GetText(text_page, 0, count, place)
     if written == count + 1:
-        text = units[:count].tobytes().decode(_NATIVE, "replace")
+        text, _ = _decode(units[:count], "replace", True)
         if len(text) == count:
             return _with_symbols(text)
     code_of = _quick("FPDFText_GetUnicode", ctypes.c_uint)
@@ -75,7 +78,10 @@ def characters(text_page: Any, count: int) -> str:
 
 def _with_symbols(text: str) -> str:
     if not text.isascii():
-        for symbol, plain in _SYMBOLS.items():  # a search for each is ten times as quick as `str.translate` with them all
+        for (
+            symbol,
+            plain,
+        ) in _SYMBOLS.items():  # a search for each is ten times as quick as `str.translate` with them all
             if symbol in text:
                 text = text.replace(symbol, plain)
     return text
@@ -92,8 +98,15 @@ def read_lines(text_page: Any, rotation: int, width: float, height: float, *, we
     is_bold = _bold(handle)
 
     def boxes(indices: list[int]) -> Boxes:
-        found = _boxes(handle, indices)
+        edges = _edges(handle, indices)
+        found = edges[0::4].tolist(), edges[2::4].tolist(), edges[3::4].tolist(), edges[1::4].tolist()
         return _turned(found, rotation, width, height) if rotation else found
+
+    def sides(ends: list[int], starts: list[int]) -> tuple[list[float], list[float]]:
+        if rotation:
+            return boxes(ends)[1], boxes(starts)[0]
+        edges = _edges(handle, ends + starts)
+        return edges[2 : 4 * len(ends) : 4].tolist(), edges[4 * len(ends) :: 4].tolist()
 
     spans = _spans(text)
     count = len(spans)
@@ -110,7 +123,7 @@ def read_lines(text_page: Any, rotation: int, width: float, height: float, *, we
     for n, size in enumerate(sizes):
         if abs(last_bottoms[n] - bottoms[n]) > 3 * size:  # set vertically or turned: its width says nothing
             rights[n] = lefts[n]
-    gaps = _gaps(text, spans, lefts, rights, sizes, boxes)
+    gaps = _gaps(text, spans, lefts, rights, sizes, sides)
     lines = []
     for n, (start, end, words, mark) in enumerate(spans):
         cells: tuple[str, ...] = (words,)
@@ -155,7 +168,7 @@ def _gaps(
     lefts: list[float],
     rights: list[float],
     sizes: list[float],
-    boxes: Callable[[list[int]], Boxes],
+    sides: _Sides,
 ) -> dict[int, list[_Gap]]:
     """The gaps of lines that have any. A gap makes a line longer than its characters are: of the long lines the loosest quarter is
     looked at, the next one when that shows any gaps, and the denser half when it shows many."""
@@ -164,15 +177,15 @@ def _gaps(
     long.sort(key=lambda n: (spans[n][1] - spans[n][0]) * sizes[n] / (rights[n] - lefts[n]))
     quarter, half = (len(long) // 4 + 1, len(long) // 2 + 1) if len(long) >= 8 else (len(long), len(long))
     first = sorted({*wide} - {*long[quarter:]})
-    found = _gaps_of(text, spans, first, sizes, boxes)
+    found = _gaps_of(text, spans, first, sizes, sides)
     if found:
         many = len(found) > _MANY_GAPS * len(first)
-        found |= _gaps_of(text, spans, long[quarter : None if many else half], sizes, boxes)
+        found |= _gaps_of(text, spans, long[quarter : None if many else half], sizes, sides)
     return found
 
 
 def _gaps_of(
-    text: str, spans: list[_Span], chosen: list[int], sizes: list[float], boxes: Callable[[list[int]], Boxes]
+    text: str, spans: list[_Span], chosen: list[int], sizes: list[float], sides: _Sides
 ) -> dict[int, list[_Gap]]:
     if not chosen:
         return {}
@@ -190,17 +203,14 @@ def _gaps_of(
             words = list(accumulate([len(word) + 1 for word in line.split(" ")], initial=start))[1:-1]
             ends += [word - 2 for word in words]
             starts += words
-    lefts, rights, _, _ = boxes(ends + starts)
-    before, after = rights[: len(ends)], lefts[len(ends) :]
+    before, after = sides(ends, starts)
     widths = list(map(sub, after, before))
     found: dict[int, list[_Gap]] = {}
     for n, begin, end in zip(chosen, begins, [*begins[1:], len(widths)], strict=True):
         least = NARROW_GAP * sizes[n]
         if begin < end and max(widths[begin:end]) > least:
             found[n] = [
-                (ends[at] + 1, starts[at], before[at], after[at])
-                for at in range(begin, end)
-                if widths[at] > least
+                (ends[at] + 1, starts[at], before[at], after[at]) for at in range(begin, end) if widths[at] > least
             ]
     return found
 
@@ -237,15 +247,15 @@ class _Room(threading.local):
 _room = _Room()
 
 
-def _boxes(text_page: Any, indices: list[int]) -> Boxes:
-    """The boxes of these characters."""
+def _edges(text_page: Any, indices: list[int]) -> array[float]:
+    """Left, top, right and bottom of each of these characters' boxes."""
     box = _quick("FPDFText_GetLooseCharBox", None)
     edges = array("f")
     for at in range(0, len(indices), _AT_ONCE):
         part = indices[at : at + _AT_ONCE]
         deque(map(box, repeat(text_page), part, _room.places), maxlen=0)
         edges += _room.edges[: 4 * len(part)]
-    return edges[0::4].tolist(), edges[2::4].tolist(), edges[3::4].tolist(), edges[1::4].tolist()
+    return edges
 
 
 @cache

@@ -93,7 +93,7 @@ def rows_joined(lines: Iterable[Line]) -> list[Line]:
 def _sign(lines: Sequence[Line]) -> int:
     """1 where columns run from left to right, -1 where most letters are of a script that is written from right to left."""
     backwards = sum([len(_BACKWARDS.findall(line.text)) for line in lines if not line.text.isascii()])
-    return -1 if backwards and 2 * backwards > sum(c.isalpha() for line in lines for c in line.text) else 1
+    return -1 if backwards and 2 * backwards > sum([sum(map(str.isalpha, line.text)) for line in lines]) else 1
 
 
 def _items(lines: Sequence[Line], sign: int) -> list[_Item]:
@@ -232,11 +232,11 @@ def _quarters(items: Sequence[_Item], begin: int, end: int, start: float, size: 
 
 
 def _top(items: Sequence[_Item]) -> float:
-    return max(item.top for item in items)
+    return max([item.top for item in items])
 
 
 def _bottom(items: Sequence[_Item]) -> float:
-    return min(item.bottom for item in items)
+    return min([item.bottom for item in items])
 
 
 def _are_columns(left: Sequence[_Item], right: Sequence[_Item]) -> bool:
@@ -264,8 +264,8 @@ def _is_text(side: Sequence[_Item]) -> bool:
     covered = sum((item.right - item.left) * item.size for item in side)
     if covered < 0.4 * width * (_top(side) - _bottom(side)):
         return False
-    letters = sum(c.isalpha() for item in side for c in item.text)
-    return 2 * letters >= sum(len(item.text) for item in side)
+    text = "".join([item.text for item in side])
+    return 2 * sum(map(str.isalpha, text)) >= len(text)
 
 
 def _goes_on(side: Sequence[_Item]) -> bool:
