@@ -10,6 +10,7 @@ from __future__ import annotations
 import codecs
 import json
 import os
+import platform
 import re
 import sys
 import tempfile
@@ -17,8 +18,10 @@ import time
 import zipfile
 from collections import Counter
 from collections.abc import Callable
-from concurrent.futures import as_completed
+from concurrent.futures import as_completed, wait
+from importlib.metadata import version
 from pathlib import Path
+from statistics import median
 
 from ragterm.engine.documents.encodings import decode
 from ragterm.engine.documents.parsers import parse_file
@@ -27,6 +30,9 @@ from ragterm.engine.documents.workers import ParserPool
 from ragterm.engine.types.errors import ParseError
 
 KINDS = ("pdf", "docx", "markdown", "html", "encodings", "other")
+ROUNDS = 7
+PASSES = 4
+"""How often two workers read every PDF in a round: the file that ends last is then a small part of it."""
 
 
 def squeezed(text: str) -> str:
@@ -211,7 +217,7 @@ def encodings(data: Path) -> None:
 
 
 def pdf(data: Path) -> None:
-    """Bare pdfium, pypdf and our parser: files with text, seconds."""
+    """Bare pdfium, pypdf and our parser: files with text, seconds; throughput beside bare pdfium's, and two workers' beside one's."""
     import logging
 
     import pypdf
@@ -243,6 +249,78 @@ def pdf(data: Path) -> None:
             readable += any(c.isalnum() for c in text)
             characters += len(text)
         print(f"{name:20s} {readable}/{len(paths)} files, {characters} characters, {time.perf_counter() - start:.1f} s")
+
+    throughput(paths)
+    workers(paths)
+
+
+def throughput(paths: list[Path]) -> None:
+    """Our parser against bare pdfium, taking turns on the files that both read, by processor time: a busy machine slows both."""
+    import pypdfium2
+
+    from ragterm.engine.documents.pdf import parse_pdf
+
+    def bare(path: Path) -> int:
+        document = pypdfium2.PdfDocument(path)
+        return sum(len(page.get_textpage().get_text_range()) for page in document)
+
+    def ours(path: Path) -> int:
+        return len(parse_pdf(path.read_bytes(), path).text)
+
+    both = []
+    for path in paths:
+        try:
+            ours(path), bare(path)
+        except (ParseError, pypdfium2.PdfiumError):
+            continue
+        both.append(path)
+    seconds: dict[str, list[float]] = {"bare": [], "ours": []}
+    for _ in range(ROUNDS):
+        spent = dict.fromkeys(seconds, 0.0)
+        for path in both:
+            for name, read in (("bare", bare), ("ours", ours)):
+                start = time.process_time()
+                read(path)
+                spent[name] += time.process_time() - start
+        for name, taken in spent.items():
+            seconds[name].append(taken)
+    pdfium, mine = median(seconds["bare"]), median(seconds["ours"])
+    ratios = [a / b for a, b in zip(seconds["bare"], seconds["ours"], strict=True)]
+    print(
+        f"one process, the {len(both)} files that both read, medians of {ROUNDS} rounds of processor time; {machine()}"
+    )
+    print(
+        f"bare pdfium {pdfium:.3f} s, ragterm {mine:.3f} s: throughput {median(ratios):.3f} of bare pdfium's "
+        f"(rounds {min(ratios):.3f} to {max(ratios):.3f}; at least 0.6)"
+    )
+
+
+def workers(paths: list[Path]) -> None:
+    """One parser worker against two, taking turns, by the wall clock: the other cores must be free for this to say anything."""
+
+    def seconds(pool: ParserPool) -> float:
+        start = time.perf_counter()
+        wait([pool.submit(path) for path in paths * PASSES])
+        return time.perf_counter() - start
+
+    with ParserPool(1, 60, 1536) as one, ParserPool(2, 60, 1536) as two:
+        seconds(one), seconds(two)
+        rounds = [(seconds(one), seconds(two)) for _ in range(3)]
+    ratios = [a / b for a, b in rounds]
+    print(
+        f"workers, {len(paths)} files {PASSES} times, medians of {len(rounds)} rounds by the wall clock: "
+        f"one {median(a for a, _ in rounds):.2f} s, two {median(b for _, b in rounds):.2f} s: two give {median(ratios):.2f} times one "
+        f"(rounds {min(ratios):.2f} to {max(ratios):.2f}; at least 1.6; {busy()})"
+    )
+
+
+def machine() -> str:
+    libraries = ", ".join(f"{name} {version(name)}" for name in ("pypdfium2", "pypdf"))
+    return f"{os.cpu_count()} cores ({platform.processor() or platform.machine()}), Python {platform.python_version()}, {libraries}"
+
+
+def busy() -> str:
+    return f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores" if hasattr(os, "getloadavg") else "load unknown"
 
 
 def surveys(data: Path) -> None:

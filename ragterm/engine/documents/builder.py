@@ -46,9 +46,8 @@ class DocumentBuilder:
     ) -> Block | None:
         """Append a block; an empty one is left out (None). A heading opens its section, called `name` where that is not its text.
         Raises ParseError past MAX_TEXT."""
-        text = canonical(text).strip("\n").rstrip()
-        if kind != "code":
-            text = text.strip()
+        text = canonical(text)
+        text = text.strip("\n").rstrip() if kind == "code" else text.strip()
         if not text:
             return None
         if self.length + len(text) > MAX_TEXT:

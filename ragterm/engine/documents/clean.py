@@ -29,7 +29,7 @@ _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 def canonical(text: str) -> str:
     """`text` without escape sequences, control characters (but newline and tab), lone surrogates and byte order mark, with LF
     line ends. A form feed, a vertical tab and NEL become a line end. No Unicode normalisation. Idempotent."""
-    if _ANYTHING_UNUSUAL.search(text) is None:
+    if text.isprintable() or _ANYTHING_UNUSUAL.search(text) is None:
         return text
     text = _SEQUENCE.sub("", text)
     text = _LINE_END.sub("\n", text)

@@ -17,7 +17,7 @@ MARK = "\x02"
 _WORD = re.compile(r"[^\W\d_]+(?:[-‐][^\W\d_]+)*")
 _HALF_BEFORE = re.compile(r"[^\W\d_]+\Z")
 _HALF_AFTER = re.compile(r"[^\W\d_]+")
-_BROKEN = re.compile(rf"[^\W\d_]*{MARK}[^\S\n]*[^\W\d_]*")
+_BROKEN = re.compile(rf"(?:(?<![^\W\d_])[^\W\d_]++)?+{MARK}[^\S\n]*+[^\W\d_]*+")
 _WORD_LIMIT = 100
 """Characters of a text in which its last word is looked for."""
 _ALWAYS = frozenset(
@@ -35,10 +35,10 @@ class Vocabulary:
             self._counts: Counter[str] = Counter()
             return
         text = "\n".join([_BROKEN.sub(" ", line) if MARK in line else line for line in whole])
-        self._counts = Counter()
-        for token, count in Counter(text.lower().split()).items():
-            for word in (token,) if token.isalpha() else _WORD.findall(token):
-                self._counts[word] += count
+        tokens = Counter(text.lower().split())
+        self._counts = Counter({token: count for token, count in tokens.items() if token.isalpha()})
+        mixed = [f"{token} " * count for token, count in tokens.items() if not token.isalpha()]
+        self._counts.update(_WORD.findall("".join(mixed)))
         for word in [word for word in self._counts if "-" in word]:
             for part in word.split("-"):
                 self._counts[part] += 1

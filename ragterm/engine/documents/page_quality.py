@@ -26,7 +26,7 @@ _WRONG_DECODING = re.compile(
     "[ÂÃ][\u0080-\u00bf]|â[€\u0080][\u0080-\u00bf™œ\u009d“”˜¢¦–—]|[ÐÑ][\u0080-\u00bf‚-›€ŠŒŽšœžŸƒˆ˜]"
 )
 _BEYOND_ASCII = re.compile("[^\x00-\x7f]")
-_COMMON = "eationrsEATIONRS"
+_COMMON = b"eationrsEATIONRS"
 _SAMPLE = 1500
 _ENOUGH_LETTERS = 300
 """Fewer say too little about frequencies: a page of formulas looks odd too."""
@@ -67,7 +67,8 @@ def is_garbled(text: str) -> bool:
 def reads_wrongly(text: str) -> bool:
     """Whether these are characters, but the wrong ones."""
     sample = text[:_SAMPLE]
-    if sum(map(sample.count, _COMMON)) >= 0.36 * len(sample):
+    others = sample.encode("latin-1", "replace").translate(None, _COMMON)
+    if len(sample) - len(others) >= 0.36 * len(sample):
         return False  # as in every language with Latin letters: no need to look closer
     return _is_wrongly_decoded(sample) or _is_substituted(sample)
 

@@ -14,7 +14,7 @@ from ragterm.engine.documents.builder import MAX_TEXT, DocumentBuilder
 from ragterm.engine.documents.page_quality import readable_lines, reads_wrongly, rubbish
 from ragterm.engine.documents.page_report import PageReport
 from ragterm.engine.documents.passwords import offered
-from ragterm.engine.documents.pdf_extras import outline, page_labels, properties, usable_title
+from ragterm.engine.documents.pdf_extras import outline, page_labels, properties, property_of, usable_title
 from ragterm.engine.documents.pdf_layout import Page, add_pages
 from ragterm.engine.documents.pdf_text import read_lines
 from ragterm.engine.documents.reading_order import in_reading_order, rows_joined
@@ -104,7 +104,7 @@ def _parse(document: Any, data: bytes, path: Path) -> ParsedDocument:
     add_pages(builder, pages, entries)
     metadata = properties(document)
     metadata["page labels"] = page_labels(document, count)
-    title = usable_title(document.get_metadata_value("Title")) or first_heading(builder) or path.stem
+    title = usable_title(property_of(document, "Title")) or first_heading(builder) or path.stem
     return builder.finish(title=title, kind="pdf", parser=" + ".join(used), pages=count, metadata=metadata)
 
 

@@ -4,7 +4,9 @@ Where its links lead is left alone: their words are in the text, and looking cos
 
 from __future__ import annotations
 
+import ctypes
 import re
+from collections.abc import Callable
 from typing import Any
 
 from ragterm.engine.documents.pdf_layout import OutlineEntry
@@ -36,15 +38,32 @@ def usable_title(title: str) -> str:
 
 
 def properties(document: Any) -> dict[str, str]:
-    raw = document.get_metadata_dict(skip_empty=True)
     found = {}
     for key, name in _FIELDS.items():
-        value = " ".join(raw.get(key, "").split())
+        value = " ".join(property_of(document, key).split())
         if key.endswith("Date"):
             found[name] = _date(value)
         elif key == "Creator" or usable_title(value):
             found[name] = value
     return {name: value[:2000] for name, value in found.items() if value}
+
+
+def property_of(document: Any, key: str) -> str:
+    """One entry of the document's information dictionary, empty where it has none."""
+    from pypdfium2 import raw
+
+    return _text(raw.FPDF_GetMetaText, document, key.encode())
+
+
+def _text(ask: Callable[..., int], *about: Any) -> str:
+    """What a function of pdfium writes in UTF-16. It is called a second time only where its answer is long."""
+    size = 256
+    while True:
+        room = ctypes.create_string_buffer(size)
+        needed = ask(*about, room, size)
+        if needed <= size:
+            return room.raw[: max(0, needed - 2)].decode("utf-16-le", "replace")
+        size = needed
 
 
 def _date(value: str) -> str:
@@ -55,7 +74,9 @@ def _date(value: str) -> str:
 
 def page_labels(document: Any, count: int) -> str:
     """The pages' own numbers where they are not 1, 2, 3: `1: i, 2: ii, 3-40: 1-38`. Empty otherwise."""
-    labels = [document.get_page_label(index).strip() for index in range(count)]
+    from pypdfium2 import raw
+
+    labels = [_text(raw.FPDF_GetPageLabel, document, index).strip() for index in range(count)]
     if all(label in ("", str(number)) for number, label in enumerate(labels, 1)):
         return ""
     runs: list[list[int]] = []
@@ -89,7 +110,7 @@ def outline(document: Any, count: int) -> list[OutlineEntry]:
                 break
             target = bookmark.get_dest()
             index = target.get_index() if target is not None else None
-            title = " ".join(bookmark.get_title().split())
+            title = " ".join(_text(pypdfium2.raw.FPDFBookmark_GetTitle, bookmark).split())
             if index is None or not 0 <= index < count or not title:
                 continue
             mode, view = target.get_view()

@@ -27,7 +27,8 @@ _LABEL = re.compile(
     r"(?:(?:chapter|section|part|appendix|kapitel)\s+)?(?:\d{1,3}|[A-Z])(?:\.\d{1,3})*[.:)]?\s+", re.IGNORECASE
 )
 _PAGE_END = re.compile(rf"[^\W\d_][-‐{MARK}]$")
-_NO_LETTER = re.compile(r"[^\w\n]+|_+")
+_NO_LETTER = re.compile(r"[\W_]+")
+_NO_LETTER_IN_ASCII = {code: None for code in range(128) if not chr(code).isalnum()}
 
 
 @dataclass(slots=True)
@@ -110,9 +111,11 @@ class _Writer:
             line.at = at
             if line.right > self.farthest:
                 self.farthest = line.right
-        # All lines in one pass: a line may be a bookmark's only when its letters end with the bookmark's.
-        self.letters = _squeezed("\n".join([line.text for line in page.lines])).split("\n") if due else []
+        # A line may be a bookmark's only when its letters end with the bookmark's.
+        self.letters = [_squeezed(line.text) for line in page.lines] if due else []
         self.page_letters = "".join(self.letters)
+        self.looked_for: OutlineEntry | None = None
+        self.found = "", -1
         self.open: list[Line] = []
         self.text = ""
         self.kind: BlockKind = "paragraph"
@@ -168,23 +171,17 @@ class _Writer:
         elif bullet and self.kind == "list":
             self._append(line, "\n")
         else:
-            full = (
-                line.text[0].islower()
-                or previous.text.endswith(MARK)
-                or previous.right >= self._edge(previous) - 3.0 * line.size
-            )
+            full = line.text[0].islower() or previous.text.endswith(MARK) or self._reaches(previous, 3.0 * line.size)
             self._append(line, " " if full else "\n")
 
     def _begins_block(self, previous: Line, line: Line, bullet: bool) -> bool:
         if previous.text.endswith(MARK):
             return False
         drop = previous.bottom - line.bottom
-        if abs(drop) < 0.7 * max(previous.size, line.size) and line.left > previous.left:
+        size = previous.size if previous.size > line.size else line.size
+        if line.left > previous.left and abs(drop) < 0.7 * size:
             return False  # the same row: a formula's parts
-        if (
-            abs(previous.size - line.size) > 0.18 * max(previous.size, line.size)
-            and min(len(previous.text), len(line.text)) > 20
-        ):
+        if abs(previous.size - line.size) > 0.18 * size and min(len(previous.text), len(line.text)) > 20:
             return True
         if bullet and self.kind != "list":
             return True
@@ -192,28 +189,26 @@ class _Writer:
             return _ends(previous.text) or not line.text[0].islower()
         if drop > max(1.45 * self.pitch, 1.2 * line.size):
             return True
-        ended = _ends(previous.text)
-        indented = (
+        if not _ends(previous.text):
+            return False
+        if (
             line.left > previous.left + 0.8 * line.size
             and self.kind == "paragraph"
             and len(self.open) > 1
             and previous.left <= min([entry.left for entry in self.open]) + 1.0
-        )
-        if indented and ended:
-            return True
-        return ended and not line.text[0].islower() and previous.right < self._edge(previous) - 6.0 * line.size
+        ):
+            return True  # indented
+        return not line.text[0].islower() and not self._reaches(previous, 6.0 * line.size)
 
     def _close_by(self, previous: Line, line: Line) -> bool:
         return 0 <= previous.bottom - line.bottom < 2.0 * max(previous.size, line.size)
 
     def _level(self, line: Line) -> int:
-        if len(line.text) > 150 or not any(c.isalpha() for c in line.text):
-            return 0
         level = self.levels.get(_rounded(line.size), 0)
+        if not (level or line.bold) or len(line.text) > 150 or not any(c.isalpha() for c in line.text):
+            return 0
         if level:
             return level
-        if not line.bold:
-            return 0
         edge = self._edge(line)
         alone = line.right < edge - 2.0 * line.size or edge <= line.right
         starts = line.text[0].isupper() or line.text[0].isdigit()
@@ -229,20 +224,32 @@ class _Writer:
             return min(6, number.group(1).count(".") + 2) if number else min(6, deepest + 1)
         return 0
 
+    def _reaches(self, line: Line, room: float) -> bool:
+        """Whether no more than `room` is left between the line's end and its column's edge."""
+        farther = line.right + room
+        if farther >= self.farthest:
+            return True
+        similar = 3 * line.size
+        near = self._near(line)
+        return not [one for one in near if one.right > farther and -similar < one.left - line.left < similar]
+
     def _edge(self, line: Line) -> float:
         """The line's column edge: the farthest right that its neighbours with a similar left reach."""
         if line.right > self.farthest - 0.5:
             return line.right
         similar = 3 * line.size
-        near = self.page.lines[max(0, line.at - 8) : line.at + 9]
-        return max([line.right, *[other.right for other in near if -similar < other.left - line.left < similar]])
+        near = [other.right for other in self._near(line) if -similar < other.left - line.left < similar]
+        return max([line.right, *near])
+
+    def _near(self, line: Line) -> list[Line]:
+        return self.page.lines[max(0, line.at - 8) : line.at + 9]
 
     def _outline_heading(self, at: int) -> int:
         """Lines that the next bookmark names (0: none). Bookmarks above this place that nothing on the page repeats just open
         their section."""
         while self.due:
             entry = self.due[0]
-            wanted = _squeezed(entry.title)
+            wanted, last = self._named(entry)
             here = bool(wanted) and wanted in self.page_letters
             text = ""
             for count in range(1, 4):
@@ -257,14 +264,7 @@ class _Writer:
                     self._flush()
                     self.due.pop(0)
                     return count
-            later = (
-                here
-                and entry.page == self.page.number
-                and any(
-                    letters.endswith(wanted) and wanted in _names(line.text)
-                    for letters, line in zip(self.letters[at + 1 :], self.page.lines[at + 1 :], strict=True)
-                )
-            )
+            later = entry.page == self.page.number and last > at
             passed = entry.page < self.page.number or entry.top is None or self.page.lines[at].bottom <= entry.top
             if later or not passed:
                 return 0
@@ -272,6 +272,16 @@ class _Writer:
             self.builder.sections.enter(min(entry.level, 6), entry.title)
             self.due.pop(0)
         return 0
+
+    def _named(self, entry: OutlineEntry) -> tuple[str, int]:
+        """A bookmark's letters, and the last line of the page that repeats them (-1: none)."""
+        if self.looked_for is not entry:
+            self.looked_for = entry
+            wanted = _squeezed(entry.title)
+            lines = zip(self.letters, self.page.lines, strict=True) if wanted and wanted in self.page_letters else ()
+            named = [line.at for letters, line in lines if letters.endswith(wanted) and wanted in _names(line.text)]
+            self.found = wanted, named[-1] if named else -1
+        return self.found
 
     def _append(self, line: Line, separator: str, text: str | None = None) -> None:
         text = line.text if text is None else text
@@ -301,28 +311,20 @@ def _names(text: str) -> tuple[str, str]:
 
 
 def _squeezed(text: str) -> str:
-    return _NO_LETTER.sub("", text.lower())
+    return text.lower().translate(_NO_LETTER_IN_ASCII) if text.isascii() else _NO_LETTER.sub("", text.lower())
 
 
 def _rounded(size: float) -> float:
     return round(size * 2) / 2
 
 
-def _body_size(pages: Sequence[Page]) -> float:
-    sizes: Counter[float] = Counter()
-    for page in pages:
-        for line in page.lines:
-            sizes[_rounded(line.size)] += len(line.text)
-    return sizes.most_common(1)[0][0] if sizes else 0.0
-
-
 def _heading_sizes(pages: Sequence[Page]) -> dict[float, int]:
     """Line heights that are headings, with their level: larger than the body by an eighth, and rarer than it."""
-    body = _body_size(pages)
     amount: Counter[float] = Counter()
     for page in pages:
         for line in page.lines:
             amount[_rounded(line.size)] += len(line.text)
+    body = max(amount, key=amount.__getitem__, default=0.0)
     total = sum(amount.values())
     larger = sorted((size for size in amount if size >= body * 1.125 and amount[size] < 0.2 * total), reverse=True)
     levels: dict[float, int] = {}

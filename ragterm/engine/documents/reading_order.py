@@ -15,6 +15,7 @@ stands, but for parts that were drawn out of turn (a header drawn last).
 from __future__ import annotations
 
 import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import groupby, pairwise
@@ -50,6 +51,8 @@ def in_reading_order(lines: Sequence[Line]) -> list[Line]:
     parts = [_in_turn(part) for part in _cut(items, 0)]
     if parts[0] is items:  # nothing to cut, nothing out of turn
         return list(lines)
+    if len(items) == len(lines):  # whole lines
+        return [lines[item.at] for part in parts for item in part]
     ordered: list[Line] = []
     for part in parts:
         for at, pieces in groupby(part, key=_at):
@@ -89,8 +92,8 @@ def rows_joined(lines: Iterable[Line]) -> list[Line]:
 
 def _sign(lines: Sequence[Line]) -> int:
     """1 where columns run from left to right, -1 where most letters are of a script that is written from right to left."""
-    backwards = sum(len(_BACKWARDS.findall(line.text)) for line in lines if not line.text.isascii())
-    return -1 if backwards and 2 * backwards > sum(c.isalpha() for line in lines for c in line.text) else 1
+    backwards = sum([len(_BACKWARDS.findall(line.text)) for line in lines if not line.text.isascii()])
+    return -1 if backwards and 2 * backwards > sum([sum(map(str.isalpha, line.text)) for line in lines]) else 1
 
 
 def _items(lines: Sequence[Line], sign: int) -> list[_Item]:
@@ -141,7 +144,9 @@ def _gutter(items: Sequence[_Item]) -> _Quarters | None:
     """What is above, left, right and below of the tallest gutter. None when there is none."""
     size = median(item.size for item in items)
     width = _GUTTER * size
-    starts = _column_starts(items, width)
+    long = [item for item in items if len(item.text) >= MIN_CHARACTERS]
+    lefts_of_long, rights_of_long = sorted([item.left for item in long]), sorted([item.right for item in long])
+    starts = _column_starts(items, lefts_of_long, width)
     if not starts:
         return None
     downwards = sorted(items, key=lambda item: (-item.top, item.left))
@@ -150,9 +155,8 @@ def _gutter(items: Sequence[_Item]) -> _Quarters | None:
     tallest = 2.5 * size
     for start in starts:
         edge = start - width
-        lines_left = sum([item.right <= edge and len(item.text) >= MIN_CHARACTERS for item in items])
-        lines_right = sum([item.left >= start and len(item.text) >= MIN_CHARACTERS for item in items])
-        if min(lines_left, lines_right) < 2:  # half of three
+        # Two: half of three.
+        if bisect_right(rights_of_long, edge) < 2 or len(long) - bisect_left(lefts_of_long, start) < 2:
             continue
         begin = lefts = rights = 0
         for end, item in enumerate(downwards):
@@ -182,11 +186,10 @@ def _taller(
     return _quarters(items, begin, end, start, size), height
 
 
-def _column_starts(items: Sequence[_Item], width: float) -> list[float]:
-    """Where lines begin below each other with others to the left of them: the most frequent first."""
-    lefts = sorted([item.left for item in items if len(item.text) >= MIN_CHARACTERS])
-    rights = sorted([item.right for item in items])
-    nearest = rights[MIN_LINES - 1] + width
+def _column_starts(items: Sequence[_Item], lefts: Sequence[float], width: float) -> list[float]:
+    """Where lines begin below each other with others to the left of them: the most frequent first. `lefts` are those of lines long
+    enough, sorted."""
+    nearest = sorted([item.right for item in items])[MIN_LINES - 1] + width
     clusters: list[tuple[int, float]] = []
     at = 0
     while at < len(lefts):
@@ -229,11 +232,11 @@ def _quarters(items: Sequence[_Item], begin: int, end: int, start: float, size: 
 
 
 def _top(items: Sequence[_Item]) -> float:
-    return max(item.top for item in items)
+    return max([item.top for item in items])
 
 
 def _bottom(items: Sequence[_Item]) -> float:
-    return min(item.bottom for item in items)
+    return min([item.bottom for item in items])
 
 
 def _are_columns(left: Sequence[_Item], right: Sequence[_Item]) -> bool:
@@ -261,8 +264,8 @@ def _is_text(side: Sequence[_Item]) -> bool:
     covered = sum((item.right - item.left) * item.size for item in side)
     if covered < 0.4 * width * (_top(side) - _bottom(side)):
         return False
-    letters = sum(c.isalpha() for item in side for c in item.text)
-    return 2 * letters >= sum(len(item.text) for item in side)
+    text = "".join([item.text for item in side])
+    return 2 * sum(map(str.isalpha, text)) >= len(text)
 
 
 def _goes_on(side: Sequence[_Item]) -> bool:
@@ -277,14 +280,16 @@ def _goes_on(side: Sequence[_Item]) -> bool:
 def _in_turn(items: list[_Item]) -> list[_Item]:
     """Parts that were drawn out of turn, put where they stand. Parts beside each other keep the order in which they were
     drawn."""
-    if all(low.top <= high.top + 0.5 * low.size for high, low in pairwise(items)):
-        return items
     flows: list[list[_Item]] = []
+    low = 0.0
     for item in items:
-        if flows and item.top <= flows[-1][-1].top + 0.5 * item.size:
+        if flows and item.top <= low + 0.5 * item.size:
             flows[-1].append(item)
         else:
             flows.append([item])
+        low = item.top
+    if len(flows) == 1:
+        return items
     spans = sorted(((_top(flow), _bottom(flow), number) for number, flow in enumerate(flows)), reverse=True)
     groups: list[list[int]] = []
     low = 0.0

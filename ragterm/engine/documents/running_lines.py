@@ -23,12 +23,12 @@ def drop_running_lines(pages: Sequence[Page]) -> int:
     ("41 2.3 Complexes"), and lone page numbers. Lines larger than usual are headings and stay; so does what is alone on its
     page. Returns how many lines went."""
     usual = median(line.size for page in pages for line in page.lines) if any(page.lines for page in pages) else 0.0
-    edges = [_at_edges(page, 1.2 * usual) for page in pages]
+    edges = [[(line, _key(line), _numbers(line)) for line in _at_edges(page, 1.2 * usual)] for page in pages]
     seen: Counter[tuple[str, int]] = Counter()
     offsets: Counter[int] = Counter()
     for page, edge in zip(pages, edges, strict=True):
-        seen.update({_key(line) for line in edge})
-        offsets.update({number - page.number for line in edge for number in _numbers(line)})
+        seen.update({key for _, key, _ in edge})
+        offsets.update({number - page.number for _, _, numbers in edge for number in numbers})
     # Facing pages alternate: on long documents a third of the pages is no coincidence either.
     needed = max(3, len(pages) // (3 if len(pages) >= 12 else 2))
     running = {key for key, count in seen.items() if count >= needed}
@@ -37,9 +37,8 @@ def drop_running_lines(pages: Sequence[Page]) -> int:
     dropped = 0
     for page, edge in zip(pages, edges, strict=True):
         gone = set[int]()
-        for line in edge:
-            key = _key(line)
-            numbered = any(number - page.number in counting for number in _numbers(line))
+        for line, key, numbers in edge:
+            numbered = any(number - page.number in counting for number in numbers)
             if numbered or _LONE_NUMBER.fullmatch(line.text.strip()) or (key in running and key in shown):
                 gone.add(id(line))
             elif key in running:

@@ -72,6 +72,10 @@ class PreviewScreen(ModalScreen[None]):
 
     def on_mount(self) -> None:
         self.reader.focus()
+        narrow = {name: least for least, name in self.app.HORIZONTAL_BREAKPOINTS or ()}
+        if self.has_pages and self.app.size.width >= narrow.get("-normal", 0):
+            self._sized = True  # wide enough for both from the beginning: the screen is laid out once
+            self.add_class("-paged")
         self._facts()
 
     def on_resize(self, event: events.Resize) -> None:

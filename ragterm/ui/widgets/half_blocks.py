@@ -66,6 +66,7 @@ class HalfBlockPicture(Widget):
         self.refresh()
 
     def render_line(self, y: int) -> Strip:
-        if self._image is None or y >= len(self._image.rows):
-            return Strip.blank(self.size.width, self.rich_style)
-        return self._image.rows[y].adjust_cell_length(self.size.width, self.rich_style)
+        width = self.size.width
+        row = self._image.rows[y] if self._image is not None and y < len(self._image.rows) else Strip([], 0)
+        # The style is only looked up where it is seen: that takes as long as the rest of a line.
+        return row if row.cell_length == width else row.adjust_cell_length(width, self.rich_style)

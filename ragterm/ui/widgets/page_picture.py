@@ -53,6 +53,8 @@ class PagePicture(Vertical):
         self._kept: OrderedDict[tuple[int, int], bytes] = OrderedDict()
         self._cells = (0, 0)
         self._timer: Timer | None = None
+        self._note_height = (0, False)
+        """Line ends in the note, and whether it may be wrapped: one short line in place of another needs no new layout."""
 
     def compose(self) -> ComposeResult:
         yield self.note
@@ -91,10 +93,7 @@ class PagePicture(Vertical):
         where = f"page {page} of {self.pages}"
         try:
             png = await self._png(page, width)
-            if self.picture is None:
-                made = (await asyncio.to_thread(picture_widget, able))()
-                await self.mount(made)
-                self.picture = made
+            made = self.picture or (await asyncio.to_thread(picture_widget, able))()
             picture, cells = await asyncio.to_thread(prepared, png, room, able)
         except RagtermError as error:
             hint = f"\n→ {error.hint}" if error.hint else ""
@@ -107,9 +106,12 @@ class PagePicture(Vertical):
         if page != self.page or not self.is_attached:
             return
         if cells != self._cells:  # the same room for every page of a size: no new layout
-            self._cells = self.picture.styles.width, self.picture.styles.height = cells
-        self.picture.image = picture
-        self.picture.display = True
+            self._cells = made.styles.width, made.styles.height = cells
+        made.image = picture
+        if self.picture is None:
+            self.picture = made  # mounted with its size and its picture: the screen is laid out once for it
+            await self.mount(made)
+        made.display = True
         self.shown = page, room
         self._say(where)
         if page < self.pages:
@@ -137,4 +139,6 @@ class PagePicture(Vertical):
         self._say(said, "$warning")
 
     def _say(self, text: str, style: str = "") -> None:
-        self.note.update(content(text, style))
+        height = text.count("\n"), len(text) > self.content_size.width
+        self.note.update(content(text, style), layout=any(height) or height != self._note_height)
+        self._note_height = height
