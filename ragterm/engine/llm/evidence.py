@@ -50,8 +50,11 @@ a an the this that these those of in on at by for from with to into onto as abou
 over under is are was were be been being am do does did done has have had having can could will would shall should
 may might must i you he she it we they me him her us them my your his its our their what which who whom whose when
 where why how and or but if because than then so not no nor there here also very just only own same such too s t d
-ll re ve much many long often please tell name kind type sort
+ll re ve much many long often please tell name kind type sort amount share percentage proportion able allowed
+permitted supposed need needs needed
 """
+"""Beside what every list of stop words has: what says which kind of answer is wanted ("what share"), and what stands for a modal verb
+("is allowed to"). Neither is what the question is about."""
 _STOP_WORDS = frozenset(_STOP.split())
 _WORD = re.compile(r"[^\W_]+")
 _DATE = re.compile(
