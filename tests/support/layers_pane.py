@@ -8,20 +8,12 @@ from typing import Any
 
 from support import traces
 from support.pane_app import PaneApp, TraceEngine
+from support.ui import until
 from textual.pilot import Pilot
 
 from ragterm.ui import messages
 from ragterm.ui.panes.layers import LayersPane
 from ragterm.ui.widgets.line_view import LineView
-
-
-async def until(pilot: Pilot[Any], condition: Callable[[], bool]) -> None:
-    for _ in range(200):
-        await pilot.pause()
-        if condition():
-            return
-        await asyncio.sleep(0.02)
-    raise AssertionError("it did not happen")
 
 
 def run(
@@ -40,10 +32,6 @@ def run(
 
 def text_of(view: LineView) -> str:
     return "\n".join(line.content.plain for line in view.lines)
-
-
-def screen_text(app: PaneApp) -> str:
-    return "\n".join(strip.text for strip in app.screen._compositor.render_strips())
 
 
 async def walked(app: PaneApp, pilot: Pilot[Any]) -> LayersPane:

@@ -39,10 +39,15 @@ class Terminal:
             os.waitpid(self._pid, 0)
         os.close(self._file)
 
-    def type(self, text: str, pause: float = 0.3) -> None:
-        """Send keys, then read for `pause` seconds."""
+    def type(self, text: str, pause: float = 0.5) -> None:
+        """Send keys, then read until the program has drawn something and rested for a tenth of a second, at most `pause` seconds."""
         os.write(self._file, text.encode())
-        self.read(pause)
+        end, drawn = time.monotonic() + pause, False
+        while (left := end - time.monotonic()) > 0:
+            if self._read_some(min(left, 0.1)):
+                drawn = True
+            elif drawn:
+                return
 
     def paste(self, text: str) -> None:
         """As a terminal sends what was dropped or pasted into it (bracketed paste)."""
@@ -50,14 +55,19 @@ class Terminal:
 
     def read(self, seconds: float) -> None:
         end = time.monotonic() + seconds
-        while (left := end - time.monotonic()) > 0:
-            ready, _, _ = select.select([self._file], [], [], left)
-            if not ready:
-                return
-            try:
-                self.raw += os.read(self._file, 65536)
-            except OSError:  # the program has closed its terminal
-                return
+        while (left := end - time.monotonic()) > 0 and self._read_some(left):
+            pass
+
+    def _read_some(self, seconds: float) -> bool:
+        """Whether anything came within so many seconds."""
+        ready, _, _ = select.select([self._file], [], [], seconds)
+        if not ready:
+            return False
+        try:
+            self.raw += os.read(self._file, 65536)
+        except OSError:  # the program has closed its terminal
+            return False
+        return True
 
     def words(self, since: int = 0) -> str:
         """What was written since that byte, without the sequences that move and colour."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable
 from contextlib import asynccontextmanager
@@ -47,27 +46,27 @@ async def running(app: RagtermApp, size: tuple[int, int] = (140, 44)) -> Any:
 
 
 async def until(pilot: Pilot[Any], condition: Callable[[], Any], seconds: float = 10.0) -> None:
-    """Wait for what a thread will bring about."""
+    """Wait for what a thread will bring about, and until it is shown."""
     end = time.monotonic() + seconds
+    await pilot.pause()
     while not condition():
         if time.monotonic() > end:
             raise AssertionError(f"this did not come true within {seconds} s:\n{screen_text(pilot.app)}")
-        await asyncio.sleep(0.01)
         await pilot.pause()
     await pilot.pause()
 
 
 async def settled(pilot: Pilot[Any]) -> None:
-    """Until nothing is fetched any more and the screen has stood still for half a second: the card's text is read, in a thread, where
-    the cursor rests."""
+    """Until nothing is fetched any more and the screen has stood still for 0.35 s: the card's text is read, in a thread, where the
+    cursor has rested for 0.15 s."""
     still, seen = 0, ""
-    for _ in range(200):
-        await pilot.pause(0.1)
+    for _ in range(400):
+        await pilot.pause(0.05)
         busy = any(worker.is_running for worker in pilot.app.workers)
         now = screen_text(pilot.app)
         still = 0 if busy or now != seen else still + 1
         seen = now
-        if still == 5:
+        if still == 7:
             return
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from support import traces
 from support.pane_app import PaneApp, TraceEngine
+from support.ui import screen_text, until
 from textual.pilot import Pilot
 
 from ragterm.engine.types.answers import Sentence
@@ -27,15 +28,6 @@ from ragterm.ui.widgets.text_view import TextScreen
 QUESTION = "How long?"
 
 
-async def until(pilot: Pilot[Any], condition: Callable[[], bool]) -> None:
-    for _ in range(200):
-        await pilot.pause()
-        if condition():
-            return
-        await asyncio.sleep(0.02)
-    raise AssertionError("it did not happen")
-
-
 async def ask(pilot: Pilot[Any], question: str = QUESTION) -> Exchange:
     pane: ChatPane = pilot.app.pane  # type: ignore[attr-defined]
     pane.prompt.focus()
@@ -49,11 +41,6 @@ async def ask(pilot: Pilot[Any], question: str = QUESTION) -> Exchange:
 def text(app: PaneApp) -> str:
     conversation = app.query_one(Conversation)
     return "\n".join(line.content.plain for line in conversation.lines)
-
-
-def screen_text(app: PaneApp) -> str:
-    strips = app.screen._compositor.render_strips()
-    return "\n".join(strip.text for strip in strips)
 
 
 def run(

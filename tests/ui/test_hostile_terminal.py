@@ -87,43 +87,43 @@ def test_no_planted_sequence_reaches_the_terminal(tmp_path, docs):
 
             # Documents: the list, the card of each document, its text, a filter, the ledger.
             for _ in range(8):
-                terminal.type("\x1b[B", 0.1)
-            terminal.type("\r", 0.5)
-            terminal.type("\x1b", 0.5)
-            terminal.type("e", 0.4)
+                terminal.type("\x1b[B")
+            terminal.type("\r")
+            terminal.type("\x1b")
+            terminal.type("e")
 
             # Chat: typed and pasted hostile text, the answer, its citations, sources, prompt.
-            terminal.type("\x1bOR", 0.5)
+            terminal.type("\x1bOR")
             terminal.paste(f"how fast is the turbine {MARKUP} {PLANTED['blink']}{PLANTED['bidi']}")
             since = len(terminal.raw)
             terminal.type("\r")
             terminal.wait_for("3000", since)
             terminal.wait_for("passages read", since)
-            terminal.type("\x1b", 0.5)
+            terminal.type("\x1b")
             for key in ("1", "\x1b", "2", "\x1b", "c", "\x1b", "y", "Y"):
-                terminal.type(key, 0.4)
+                terminal.type(key)
 
             # Inspector: candidates, before and after, timings, history.
-            terminal.type("i", 1.0)
+            terminal.type("i")
             terminal.wait_for("cosine")
             for key in ("\x1b[B", "b", "t", "h", "\x1b", "s", "m", "m"):
-                terminal.type(key, 0.5)
+                terminal.type(key)
 
             # Layers: the map, the walk, a chunk behind a node.
-            terminal.type("\x1b[18~", 1.0)
-            terminal.type("/turbine [/foo]\r", 1.5)
+            terminal.type("\x1b[18~")
+            terminal.type("/turbine [/foo]\r")
             for key in (".", ".", "\x1b[C", "\r", "\x1b"):
-                terminal.type(key, 0.4)
+                terminal.type(key)
 
             # Help, the palette, themes.
             for key in ("\x07", "\x1b", "\x10", "turb", "\x1b", "\x1b[20~", "\x1b"):
-                terminal.type(key, 0.4)
+                terminal.type(key)
 
             for forbidden in FORBIDDEN:
                 at = terminal.raw.find(forbidden)
                 assert at < 0, (forbidden, terminal.raw[max(0, at - 200) : at + 100])
             assert "\ufffd" in terminal.words()  # what was planted in names is shown, made harmless
 
-            terminal.type("\x11", 0.5)
-            terminal.type("y", 0.3)
+            terminal.type("\x11")
+            terminal.type("y")
             assert terminal.exit_code() == 0

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from support import traces
 from support.pane_app import PaneApp, TraceEngine
+from support.ui import screen_text, until
 from textual.pilot import Pilot
 
 from ragterm.engine.types.answers import AnswerReady
@@ -24,15 +25,6 @@ from ragterm.ui.widgets.rank_table import RankTable, columns_for, sorted_rows
 from ragterm.ui.widgets.score_bar import Move, Scale, compared, move_of, scale_of, stage_cell, stages_of, with_terms
 from ragterm.ui.widgets.trace_detail import detail_lines, timing_lines
 from ragterm.ui.widgets.trace_list import trace_row
-
-
-async def until(pilot: Pilot[Any], condition: Callable[[], bool]) -> None:
-    for _ in range(200):
-        await pilot.pause()
-        if condition():
-            return
-        await asyncio.sleep(0.02)
-    raise AssertionError("it did not happen")
 
 
 def run(
@@ -52,10 +44,6 @@ def run(
 def text_of(view: LineView) -> str:
     heading = getattr(view, "heading", [])
     return "\n".join(line.content.plain for line in [*heading, *view.lines])
-
-
-def screen_text(app: PaneApp) -> str:
-    return "\n".join(strip.text for strip in app.screen._compositor.render_strips())
 
 
 async def shown(app: PaneApp, pilot: Pilot[Any], trace: Trace | None = None) -> InspectorPane:

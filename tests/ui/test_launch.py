@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-import pty
-import select
-import signal
 import subprocess
 import sys
-import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from support.terminal import Terminal
 
 from ragterm.ui.bridge import Bridge
 from ragterm.ui.launch import LOG_BYTES, prepare_log
@@ -117,83 +116,26 @@ sys.exit(launch.run_app((), home))
 """
 
 
-class Terminal:
-    """The app in a real pseudo-terminal of 150 x 45; `written` is every byte that reached it."""
-
-    def __init__(self, home: Path, *, hostile: bool = False) -> None:
-        import fcntl
-        import struct
-        import termios
-
-        code = REAL.format(tests=str(Path(__file__).parents[1]), hostile=hostile)
-        self.written = b""
-        self.pid, self.terminal = pty.fork()
-        if self.pid == 0:
-            os.environ.update(TERM="xterm-256color", COLORTERM="truecolor", COLUMNS="150", LINES="45")
-            os.execv(sys.executable, [sys.executable, "-c", code, str(home)])
-        fcntl.ioctl(self.terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 45, 150, 0, 0))
-
-    def read(self, seconds: float) -> None:
-        end = time.monotonic() + seconds
-        while (left := end - time.monotonic()) > 0:
-            ready, _, _ = select.select([self.terminal], [], [], left)
-            if not ready:
-                return
-            try:
-                more = os.read(self.terminal, 65536)
-            except OSError:
-                return
-            if not more:
-                return
-            self.written += more
-
-    def expect(self, mark: bytes, seconds: float = 30.0) -> None:
-        end = time.monotonic() + seconds
-        while mark not in self.written:
-            assert time.monotonic() < end, f"{mark!r} did not appear: {self.written[-3000:]!r}"
-            self.read(0.2)
-
-    def send(self, keys: bytes, settle: float = 0.4) -> None:
-        os.write(self.terminal, keys)
-        self.read(settle)
-
-    def close(self) -> int:
-        end = time.monotonic() + 15
-        while time.monotonic() < end:
-            pid, status = os.waitpid(self.pid, os.WNOHANG)
-            if pid:
-                os.close(self.terminal)
-                return os.waitstatus_to_exitcode(status)
-            self.read(0.1)
-        os.kill(self.pid, signal.SIGKILL)
-        os.waitpid(self.pid, 0)
-        raise AssertionError("the app did not end")
-
-
 @pytest.fixture
-def terminal(tmp_path: Path):
-    made: list[Terminal] = []
+def start(tmp_path: Path) -> Iterator[Callable[..., Terminal]]:
+    """The app with `FakeEngine(**options)`, in a real pseudo-terminal of 150 x 45."""
+    with ExitStack() as ends:
 
-    def start(**options) -> Terminal:
-        made.append(Terminal(tmp_path, **options))
-        return made[-1]
+        def begin(*, hostile: bool = False) -> Terminal:
+            code = REAL.format(tests=str(Path(__file__).parents[1]), hostile=hostile)
+            environment = os.environ | {"TERM": "xterm-256color", "COLORTERM": "truecolor"}
+            return ends.enter_context(Terminal([sys.executable, "-c", code, str(tmp_path)], environment, 150, 45))
 
-    yield start
-    for one in made:
-        try:
-            os.kill(one.pid, signal.SIGKILL)
-            os.waitpid(one.pid, 0)
-        except (ProcessLookupError, ChildProcessError):
-            continue
+        yield begin
 
 
-def test_the_app_starts_and_quits_in_a_real_terminal(terminal) -> None:
-    app = terminal()
-    app.expect(b"Palette")
-    app.expect(b"extractive")
-    app.send(b"\x11")  # ctrl+q
-    assert app.close() == 0, app.written[-3000:]
-    assert b"\x1b[?1049l" in app.written  # the alternate screen is left
+def test_the_app_starts_and_quits_in_a_real_terminal(start) -> None:
+    app = start()
+    app.wait_for("Palette")
+    app.wait_for("extractive")
+    app.type("\x11")  # ctrl+q
+    assert app.exit_code() == 0, app.raw[-3000:]
+    assert b"\x1b[?1049l" in app.raw  # the alternate screen is left
 
 
 PLANTED = (
@@ -208,31 +150,30 @@ PLANTED = (
 )
 
 
-def test_nothing_planted_reaches_a_real_terminal_through_any_pane(terminal, tmp_path: Path) -> None:
+def test_nothing_planted_reaches_a_real_terminal_through_any_pane(start) -> None:
     """Names, titles, texts, answers, warnings, errors, toasts, dialogs: [/foo], escape sequences, C1 controls, overrides."""
-    app = terminal(hostile=True)
-    app.expect(b"Palette")
-    app.expect(b"extractive")
-    app.expect(b"handbook")
-    down, enter, escape = b"\x1b[B", b"\r", b"\x1b"
+    app = start(hostile=True)
+    app.wait_for("Palette")
+    app.wait_for("extractive")
+    app.wait_for("handbook")
+    down, enter, escape = "\x1b[B", "\r", "\x1b"
     for keys in (
-        down, down, enter, b"c", escape,  # a card, the source viewer
-        b"\x1b[H", enter, b"c", escape,  # the failed one: an error dialog with foreign text
-        b" ", b" ", b"x", escape,  # a confirmation that lists titles
-        b"r",  # an ingest: ledger and toasts
-        b"\x07", escape, b"\x10", b"handbook", escape, b"\x02", escape,  # help, palette, collections
-        b"\x1b[200~what about \x1b[31m refunds [/foo]?\x1b[201~",
-        b"\x1bOR", b"refunds [/foo] [b +", enter,  # chat
+        down, down, enter, "c", escape,  # a card, the source viewer
+        "\x1b[H", enter, "c", escape,  # the failed one: an error dialog with foreign text
+        " ", " ", "x", escape,  # a confirmation that lists titles
+        "r",  # an ingest: ledger and toasts
+        "\x07", escape, "\x10", "handbook", escape, "\x02", escape,  # help, palette, collections
+        "\x1b[200~what about \x1b[31m refunds [/foo]?\x1b[201~",
+        "\x1bOR", "refunds [/foo] [b +", enter,  # chat
     ):  # fmt: skip
-        app.send(keys)
-    app.expect(b"unused kettle")
-    for keys in (b"\x1bOS", b"refunds" + enter, down, down, enter, escape, b"\x1b[18~", down, enter, escape, b"\x1b1"):
-        app.send(keys)
-    (tmp_path / "log.txt").write_bytes(app.written)
+        app.type(keys)
+    app.wait_for("unused kettle")
+    for keys in ("\x1bOS", "refunds" + enter, down, down, enter, escape, "\x1b[18~", down, enter, escape, "\x1b1"):
+        app.type(keys)
     for planted in PLANTED:
-        at = app.written.find(planted)
-        assert at < 0, (planted, app.written[max(0, at - 100) : at + 60])
-    assert app.written.count("\ufffd".encode()) > 20  # the hostile names were indeed on the screen
-    assert b"[@click=app.quit]" in app.written
-    app.send(b"\x11")
-    assert app.close() == 0, app.written[-3000:]
+        at = app.raw.find(planted)
+        assert at < 0, (planted, app.raw[max(0, at - 100) : at + 60])
+    assert app.raw.count("\ufffd".encode()) > 20  # the hostile names were indeed on the screen
+    assert b"[@click=app.quit]" in app.raw
+    app.type("\x11")
+    assert app.exit_code() == 0, app.raw[-3000:]

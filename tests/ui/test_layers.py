@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support import traces
-from support.layers_pane import run, screen_text, text_of, until, walked
+from support.layers_pane import run, text_of, walked
 from support.pane_app import PaneApp, TraceEngine
+from support.ui import screen_text, until
 from textual.pilot import Pilot
 
 from ragterm.engine.types.documents import Chunk, DocumentRow

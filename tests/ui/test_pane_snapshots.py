@@ -5,14 +5,12 @@ After a wanted change look at the report, then: pytest tests/ui/test_pane_snapsh
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 from support import traces
 from support.pane_app import PaneApp, TraceEngine
-from support.ui import settled
+from support.ui import settled, until
 from textual.pilot import Pilot
 
 from ragterm.ui import messages
@@ -21,16 +19,6 @@ from ragterm.ui.panes.inspector import InspectorPane
 from ragterm.ui.panes.layers import LayersPane
 from ragterm.ui.screens.lesson import LessonScreen
 from ragterm.ui.widgets.line_view import LineView
-
-
-async def until(pilot: Pilot[Any], condition: Callable[[], bool]) -> None:
-    for _ in range(200):
-        await pilot.pause()
-        if condition():
-            await pilot.pause()
-            return
-        await asyncio.sleep(0.02)
-    raise AssertionError("it did not happen")
 
 
 async def answered(pilot: Pilot[Any]) -> None:
