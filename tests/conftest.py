@@ -14,6 +14,15 @@ def pytest_configure(config: pytest.Config) -> None:
     # kept beside pytest's own cache for the next run.
     if getattr(config, "cache", None) is not None:  # absent with `-p no:cacheprovider`
         os.environ.setdefault("RAGTERM_CACHE", str(config.cache.mkdir("ragterm")))
+    workers = getattr(config.option, "numprocesses", None)
+    if workers:
+        # Neighbours in one worker: they share what a module or a session makes, and the last worker to end is helped by the others.
+        config.option.dist = "worksteal"
+        for name in (
+            "OMP_NUM_THREADS",
+            "OPENBLAS_NUM_THREADS",
+        ):  # of each worker; more than there are cores wait for each other
+            os.environ.setdefault(name, str(max(1, (os.cpu_count() or 1) // workers)))
     os.environ["OLLAMA_HOST"] = "127.0.0.1:1"
     os.environ.pop("RAGTERM_HOME", None)
 

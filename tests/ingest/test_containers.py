@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import os
 import random
-import signal
-import subprocess
-import sys
 import time
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import support
 from support.containers import mail_of, put, tar_of, zip_of
-from support.ingesting import SETTINGS, Library, write
+from support.forked import Forked
+from support.ingest_process import main
+from support.ingesting import SETTINGS, Library, counts, write
 
 from ragterm.engine.documents import unpacking
 from ragterm.engine.documents.sources import document_id
@@ -23,24 +21,6 @@ from ragterm.engine.store import NewJob, Owner
 from ragterm.engine.types.control import Control
 from ragterm.engine.types.errors import NotFoundError
 from ragterm.engine.types.ingesting import IngestProgress, IngestReport
-
-
-@pytest.fixture
-def library(tmp_path: Path):
-    library = Library(tmp_path / "home" / "notes")
-    yield library
-    library.close()
-
-
-@pytest.fixture
-def docs(tmp_path: Path) -> Path:
-    folder = tmp_path / "docs"
-    folder.mkdir()
-    return folder
-
-
-def counts(report: IngestReport) -> dict[str, int]:
-    return {name: count for name, count in report.counts.items() if count}
 
 
 def outcomes(report: IngestReport, docs: Path) -> dict[str, str]:
@@ -338,18 +318,16 @@ def test_killed_in_the_middle(tmp_path):
             docs / f"{number}.zip",
             zip_of({**files, "mail.eml": mail_of(f"Body {number}.", {"a.txt": f"Sloe {number}."})}),
         )
-    script = Path(next(iter(support.__path__))) / "ingest_process.py"
     folder = tmp_path / "h" / "killed"
     for kill in range(3):
-        command = [sys.executable, str(script), str(folder), str(docs), "0.05"]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-        assert process.stdout is not None and process.stdout.readline() == "ready\n"
+        process = Forked(main, folder, docs, 0.05)
+        assert process.stdout.readline() == "ready\n"
         if kill == 2:
-            assert process.communicate(timeout=120)[0] == "done\n"
+            assert process.end() == (["done\n"], 0)
             break
         time.sleep(rng.uniform(0.1, 0.5))
-        os.kill(process.pid, signal.SIGKILL)
-        process.communicate()
+        process.kill()
+        process.end()
     killed, whole = Library(folder), Library(tmp_path / "h" / "whole")
     ingest([docs], whole.rooms(), SETTINGS)
     assert paths(killed, docs) == paths(whole, docs) and len(paths(whole, docs)) == 6 * 9

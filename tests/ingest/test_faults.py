@@ -3,26 +3,16 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-import support
+from support.forked import Forked
+from support.ingest_process import limited
 from support.ingesting import SETTINGS, Library, write
 
 from ragterm.engine.ingest import audit, ingest, resume, unfinished
 from ragterm.engine.store import CollectionStore
-
-SCRIPT = Path(next(iter(support.__path__))) / "ingest_process.py"
-# No file may grow beyond so many bytes: to SQLite and tantivy that is a full disk (sqlite.org/rescode.html#full).
-LIMITED = (
-    "import resource, runpy, sys\n"
-    "limit, script, *rest = sys.argv[1:]\n"
-    "resource.setrlimit(resource.RLIMIT_FSIZE, (int(limit), resource.RLIM_INFINITY))\n"
-    "sys.argv = [script, *rest]\n"
-    "runpy.run_path(script, run_name='__main__')\n"
-)
 
 
 def fill(docs: Path, count: int = 60) -> None:
@@ -37,15 +27,12 @@ def test_a_disk_that_fills_up_at_several_moments(tmp_path):
     fill(docs)
     said = []
     for limit in (150_000, 400_000, 900_000, 1_500_000):
-        done = subprocess.run(
-            [sys.executable, "-c", LIMITED, str(limit), str(SCRIPT), str(folder), str(docs), "0.0"],
-            capture_output=True, text=True, check=False, timeout=120,
-        )  # fmt: skip
-        assert done.returncode != 0 or "done" in done.stdout, done.stderr
-        said.append(done.stderr.strip().splitlines()[-1:] or ["done"])
+        lines, code = Forked(limited, limit, folder, docs).end()
+        assert code != 0 or lines[-1] == "done\n", lines
+        said.append(lines[-1])
         with CollectionStore(folder) as store:
             assert audit(store) == [], said
-    assert any("full" in line for (line,) in said), said
+    assert any("full" in line for line in said), said
     library = Library(folder)
     if unfinished(library.store):
         resume(library.rooms(), SETTINGS)

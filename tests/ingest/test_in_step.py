@@ -6,14 +6,10 @@ import os
 from pathlib import Path
 
 import pytest
-from support.ingesting import SETTINGS, Library, write
+from support.ingesting import SETTINGS, Library, counts, write
 
 from ragterm.engine.ingest import audit, ingest, reingest, remove
 from ragterm.engine.types.ingesting import IngestReport
-
-
-def counts(report: IngestReport) -> dict[str, int]:
-    return {name: count for name, count in report.counts.items() if count}
 
 
 def reason(report: IngestReport, name: str) -> str:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from support.ingesting import SETTINGS, Library, write
+from support.ingesting import SETTINGS, Library, counts, write
 
 from ragterm.engine.ingest import audit, ingest, reingest, remove_documents, resume, unfinished
 from ragterm.engine.ingest.planning import FAILED_TRIES
@@ -25,24 +25,6 @@ WORDS = ["alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "
 
 def long_text(seed: int, words: int = 300) -> str:
     return f"# Number {seed}\n\n" + " ".join(f"{WORDS[(seed * 7 + i * i) % 12]}{(seed + i) % 17}" for i in range(words))
-
-
-@pytest.fixture
-def library(tmp_path: Path):
-    library = Library(tmp_path / "home" / "notes")
-    yield library
-    library.close()
-
-
-@pytest.fixture
-def docs(tmp_path: Path) -> Path:
-    folder = tmp_path / "docs"
-    folder.mkdir()
-    return folder
-
-
-def counts(report: IngestReport) -> dict[str, int]:
-    return {name: count for name, count in report.counts.items() if count}
 
 
 def sound(library: Library) -> None:

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import random
-import signal
-import subprocess
-import sys
 import time
-from pathlib import Path
 
-import support
+from support.forked import Forked
+from support.ingest_process import main
 from support.ingesting import SETTINGS, Library, write
 
 from ragterm.engine.ingest import audit, ingest, unfinished
 from ragterm.engine.store import CollectionStore
 from ragterm.engine.types.ingesting import IngestProgress
 
-SCRIPT = Path(next(iter(support.__path__))) / "ingest_process.py"
 WORDS = [
     "ant",
     "bee",
@@ -52,19 +47,15 @@ def test_the_one_that_waits_takes_over_when_the_other_dies(tmp_path):
         text = " ".join(rng.choice(WORDS) + str(rng.randrange(50)) for _ in range(300))
         write(tmp_path / "docs", **{f"{'one' if number % 2 else 'two'}__n{number:02}": f"# Note {number}\n\n{text}"})
     folder = tmp_path / "h" / "c"
-    first = subprocess.Popen(
-        [sys.executable, str(SCRIPT), str(folder), str(tmp_path / "docs" / "one"), "0.3"],
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert first.stdout is not None and first.stdout.readline() == "ready\n"
+    first = Forked(main, folder, tmp_path / "docs" / "one", 0.3)
+    assert first.stdout.readline() == "ready\n"
     messages: list[str] = []
 
     def watch(picture: IngestProgress) -> None:
         messages.append(picture.message)
         if "another ragterm" in picture.message and first.poll() is None:
             first.kill()
-            first.communicate()
+            first.end()
 
     second = Library(folder)
     while second.store.jobs.indexer() is None:  # until the first one is at it
@@ -85,17 +76,14 @@ def test_ten_kills(tmp_path):
         write(docs, **{f"n{number:03}": f"# Note {number}\n\n{text}"})
     folder, kills = tmp_path / "h" / "killed", 0
     while True:
-        process = subprocess.Popen(
-            [sys.executable, str(SCRIPT), str(folder), str(docs), "0.08"], stdout=subprocess.PIPE, text=True
-        )
-        assert process.stdout is not None and process.stdout.readline() == "ready\n"
+        process = Forked(main, folder, docs, 0.05)
+        assert process.stdout.readline() == "ready\n"
         if kills == 10:
-            assert process.communicate(timeout=120)[0] == "done\n"
+            assert process.end() == (["done\n"], 0)
             break
-        time.sleep(rng.uniform(0.0, 0.5))
-        os.kill(process.pid, signal.SIGKILL)
-        out, _ = process.communicate()
-        assert out == "", "it was done before it was killed ten times: make the documents longer"
+        time.sleep(rng.uniform(0.0, 0.3))
+        process.kill()
+        assert process.end() == ([], -9), "it was done before it was killed ten times: make the documents longer"
         kills += 1
         with CollectionStore(folder) as store:
             assert audit(store) == []

@@ -10,19 +10,14 @@ import pypdf
 import pytest
 from fpdf import FPDF
 from PIL import Image
-from support.ingesting import SETTINGS, Library
+from support.ingesting import SETTINGS, Library, counts
 
 from ragterm.engine.documents import ocr
 from ragterm.engine.ingest import audit, ingest, reingest
 from ragterm.engine.types.errors import wants_password
-from ragterm.engine.types.ingesting import IngestReport
 
 logging.getLogger("fontTools").setLevel(logging.ERROR)
 PASSWORD = "open-sesame-4711"
-
-
-def counts(report: IngestReport) -> dict[str, int]:
-    return {name: count for name, count in report.counts.items() if count}
 
 
 def scanned(path: Path, *, text_page: bool) -> None:

@@ -25,7 +25,7 @@ def unit(vectors: np.ndarray) -> np.ndarray:
 
 
 def data_set(name: str) -> tuple[np.ndarray, np.ndarray]:
-    """Vectors and 100 (for "small" 20) held-out queries from the same distribution."""
+    """Vectors and 100 (for "small" 10) held-out queries from the same distribution."""
     rng = np.random.default_rng(len(name))
     if name == "random":
         points = rng.standard_normal((4100, 24))
@@ -34,9 +34,9 @@ def data_set(name: str) -> tuple[np.ndarray, np.ndarray]:
         points = centres[rng.integers(0, 60, 3100)] + 0.5 * rng.standard_normal((3100, 96))
     else:
         centres = rng.standard_normal((8, 16))
-        points = centres[rng.integers(0, 8, 150)] + 0.5 * rng.standard_normal((150, 16))
+        points = centres[rng.integers(0, 8, 120)] + 0.5 * rng.standard_normal((120, 16))
     points = unit(points)
-    held_out = 20 if name == "small" else 100
+    held_out = 10 if name == "small" else 100
     return points[:-held_out], points[-held_out:]
 
 

@@ -1,20 +1,16 @@
-"""An ingest in a process of its own, to be killed: `python ingest_process.py FOLDER DOCS SECONDS`. Prints "ready" when it begins
-and "done" when it has ended by itself."""
+"""An ingest for a process of its own, to be killed. Prints "ready" when it begins and "done" when it has ended by itself."""
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from support.ingesting import SETTINGS, Library
 
 from ragterm.engine.ingest import ingest, resume, unfinished
 
 
-def main(folder: str, docs: str, seconds: str) -> None:
-    library = Library(Path(folder), float(seconds))
+def main(folder: Path, docs: Path, seconds: float) -> None:
+    library = Library(folder, seconds)
     print("ready", flush=True)
     if unfinished(library.store):
         resume(library.rooms(), SETTINGS)
@@ -22,5 +18,9 @@ def main(folder: str, docs: str, seconds: str) -> None:
     print("done", flush=True)
 
 
-if __name__ == "__main__":
-    main(*sys.argv[1:])
+def limited(limit: int, folder: Path, docs: Path) -> None:
+    """The same where no file may grow beyond so many bytes: to SQLite and tantivy a full disk (sqlite.org/rescode.html#full)."""
+    import resource  # not on Windows
+
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
+    main(folder, docs, 0.0)

@@ -15,6 +15,7 @@ from ragterm.engine.ingest import IngestRooms
 from ragterm.engine.keyword import TantivyIndex
 from ragterm.engine.store import CollectionStore
 from ragterm.engine.types.documents import ParsedDocument
+from ragterm.engine.types.ingesting import IngestReport
 from ragterm.engine.types.settings import IngestSettings, Settings
 from ragterm.engine.vectors.dense import CollectionDenseIndex
 
@@ -86,3 +87,8 @@ def write(folder: Path, **texts: str) -> None:
         path = folder.joinpath(*name.split("__")).with_suffix(".md")
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
+
+
+def counts(report: IngestReport) -> dict[str, int]:
+    """How many files had each outcome that any had."""
+    return {name: count for name, count in report.counts.items() if count}

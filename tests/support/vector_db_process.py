@@ -1,5 +1,5 @@
-"""A process that writes to a `VectorDB` until it is killed: `FOLDER SEED FIRST-STEP [asked]`; asked, it waits for a line of its input
-before each step. Interpreted kernels; small databases have a graph, or lists.
+"""For a process that writes to a `VectorDB` until it is killed; asked, it waits for a line of its input before each step. Interpreted
+kernels; small databases have a graph, or lists.
 
 What stands under an id follows from the id and the number of the step that wrote it, and a step from the seed, so whoever reads the
 folder can tell what must be there. Before a step its number is printed as "n?", after it as "n!".
@@ -40,18 +40,18 @@ def apply(seed: int, step: int, model: dict[str, int]) -> dict[str, int]:
     return after
 
 
-def main(path: str, seed: str, first: str, asked: str = "") -> None:
+def main(path: Path, seed: int, first: int, asked: bool = False) -> None:
     from ragterm.engine.vectors import execution, inverted_search, searching
     from ragterm.engine.vectors.database import VectorDB
 
     execution.is_warm = lambda *_: True
     searching.EXACT_LIMIT = inverted_search.EXACT_LIMIT = 8
-    db = VectorDB.open(Path(path))
-    for step in range(int(first), 10**9):
+    db = VectorDB.open(path)
+    for step in range(first, 10**9):
         if asked and not sys.stdin.readline():
             return
         print(f"{step}?", flush=True)
-        put, deleted = changes_of(int(seed), step)
+        put, deleted = changes_of(seed, step)
         if put:
             db.insert_batch(put, np.array([vector_of(doc_id, step) for doc_id in put]), [{"step": step} for _ in put])
         for doc_id in deleted:
@@ -62,7 +62,3 @@ def main(path: str, seed: str, first: str, asked: str = "") -> None:
             db.link()
         if step % 5 == 3:
             db.save()
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])

@@ -1,4 +1,4 @@
-"""A process that inserts into a database folder until it is killed: `FOLDER NAME [BATCHES] [dies at POINT in batch N]`.
+"""For a process that inserts into a database folder until it is killed, or dies at a point in batch number `at`.
 
 Batch b has the ids `NAME-b-0`, `NAME-b-1`, ... and `NAME-counter`, which so is replaced by every batch. What an id's vector and
 metadata are follows from the id and the batch alone, so that whoever reads the folder can tell. After each insert that
@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -47,16 +46,16 @@ def write_half_and_die(file: int, data: memoryview) -> None:
     die()
 
 
-def main(path: str, name: str, batches: str = "1000000", point: str = "", at: str = "0") -> None:
+def main(path: Path, name: str, batches: int = 1000000, point: str = "", at: int = 0) -> None:
     from ragterm.engine.vectors import item_store, vectors_file
     from ragterm.engine.vectors.folder import DatabaseFolder
 
-    folder = DatabaseFolder.open(Path(path))
+    folder = DatabaseFolder.open(path)
     last = f"{name}-counter"
     first = folder.items.metadata_of(row)["batch"] + 1 if (row := folder.items.row_of(last)) is not None else 0
     print("ready", flush=True)
-    for batch in range(first, first + int(batches)):
-        if point and batch == first + int(at):
+    for batch in range(first, first + batches):
+        if point and batch == first + at:
             if point == "half of the vectors":
                 vectors_file.os.write = write_half_and_die
             elif point == "vectors written":
@@ -70,7 +69,3 @@ def main(path: str, name: str, batches: str = "1000000", point: str = "", at: st
         )
         print(batch, flush=True)
     folder.close()
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])

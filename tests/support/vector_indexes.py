@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -49,6 +51,19 @@ def true_order(vectors: np.ndarray, keys: np.ndarray, query: np.ndarray) -> tupl
     cosines = vectors.astype(np.float64) @ (query.astype(np.float64) / np.linalg.norm(query.astype(np.float64)))
     order = sorted(range(len(keys)), key=lambda i: (-cosines[i], keys[i]))
     return [int(keys[i]) for i in order], cosines[order]
+
+
+@contextmanager
+def linked_index(
+    folder: Path, keys: range, vectors: np.ndarray, removed: tuple[int, ...]
+) -> Iterator[CollectionDenseIndex]:
+    """An index of these vectors with a graph, from which some were removed."""
+    index = CollectionDenseIndex(folder, vectors.shape[1], parameters=SMALL)
+    index.apply(changes(keys, vectors, 1))
+    index.apply(IndexChanges([], removed, 2))
+    link_here(index)
+    yield index
+    index.close()
 
 
 def link_here(index: CollectionDenseIndex) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from support.vector_indexes import RUNS, SMALL, run_python
 
+from ragterm.engine.vectors import execution
 from ragterm.engine.vectors.dense import CollectionDenseIndex
 
 
@@ -18,9 +19,9 @@ def _caches_of_our_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session")
-def numba_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A cache of compiled kernels of this worker's own."""
-    return tmp_path_factory.mktemp("numba")
+def numba_cache() -> Path:
+    """Where the compiled kernels of exactly this source are, for all workers and for the next run: compiling takes seconds."""
+    return execution.numba_cache_folder()
 
 
 @pytest.fixture(scope="session")

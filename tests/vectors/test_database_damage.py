@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import random
 import shutil
-import subprocess
-import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
-import support
+from support.forked import Forked
 from support.vector_db_process import DIMENSIONS, apply, vector_of
+from support.vector_db_process import main as write
 from support.vector_model import Model
 from support.vector_truth import METRICS
 
@@ -22,7 +20,6 @@ from ragterm.engine.vectors import database as database_module
 from ragterm.engine.vectors import execution, searching, upkeep
 from ragterm.engine.vectors.check import check_graph
 
-SCRIPT = Path(next(iter(support.__path__))) / "vector_db_process.py"
 QUERIES = np.random.default_rng(9).standard_normal((2, 4)).astype(np.float32)
 
 
@@ -167,13 +164,6 @@ def test_damaged_vectors_are_named_and_never_searched(tmp_path):
 # -- other processes --------------------------------------------------------------------------------------------------
 
 
-def begin(path, *arguments):
-    command = [sys.executable, str(SCRIPT), str(path), *map(str, arguments)]
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    return process
-
-
 def steps_of(lines):
     whole = [line.strip() for line in lines if line.endswith("\n")]
     promised = [int(line[:-1]) for line in whole if line.endswith("!")]
@@ -204,14 +194,11 @@ def test_killed_at_random_moments(shape, deaths, tmp_path):
     VectorDB(DIMENSIONS, **shape, path=tmp_path / "db").close()
     rng, expected, first = random.Random(5), {}, 0
     for seed in range(deaths):
-        process = begin(tmp_path / "db", seed, first)
+        process = Forked(write, tmp_path / "db", seed, first)
         lines = [process.stdout.readline() for _ in range(rng.randrange(1, 30))]
         time.sleep(rng.random() * 0.03)
         process.kill()
-        lines += process.stdout.readlines()
-        process.wait()
-        process.stdin.close()
-        process.stdout.close()
+        lines += process.end()[0]
         promised, begun = steps_of(lines)
         for step in range(first, promised + 1):
             expected = apply(seed, step, expected)
@@ -233,7 +220,7 @@ def test_one_process_writes_another_searches(tmp_path, monkeypatch):
     monkeypatch.setattr(database_module, "LOOK_SECONDS", 0.01)
     VectorDB(DIMENSIONS, m=4, ef_construction=10, path=tmp_path / "db").close()
     reader = VectorDB.open(tmp_path / "db")
-    process = begin(tmp_path / "db", 3, 0, "asked")
+    process = Forked(write, tmp_path / "db", 3, 0, True)
     expected, query = {}, np.ones(DIMENSIONS, dtype=np.float32)
     for step in range(25):
         process.stdin.write("\n")
@@ -245,9 +232,7 @@ def test_one_process_writes_another_searches(tmp_path, monkeypatch):
         for doc_id, at in expected.items():
             truth.put(doc_id, vector_of(doc_id, at), {})
         truth.check_hits(reader.search(query, 1000), query, 1000)
-    process.stdin.close()
-    assert process.wait() == 0
-    process.stdout.close()
+    assert process.end() == ([], 0)
     assert seen(reader) == expected
     reader.close()
 

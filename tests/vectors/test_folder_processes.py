@@ -3,27 +3,21 @@
 from __future__ import annotations
 
 import random
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
-import support
-from support.vector_folder_process import DIMENSIONS, ids_of, metadata_of, vectors_of
+from support.forked import Forked
+from support.vector_folder_process import DIMENSIONS, ids_of, main, metadata_of, vectors_of
 
 from ragterm.engine.vectors.folder import DatabaseFolder
 from ragterm.engine.vectors.item_rows import Mark
 
-SCRIPT = Path(next(iter(support.__path__))) / "vector_folder_process.py"
 
-
-def start(folder: Path, *arguments: object) -> subprocess.Popen[str]:
-    process = subprocess.Popen(
-        [sys.executable, str(SCRIPT), str(folder), *map(str, arguments)], stdout=subprocess.PIPE, text=True
-    )
-    assert process.stdout is not None and process.stdout.readline() == "ready\n"
+def start(folder: Path, *arguments: object) -> Forked:
+    process = Forked(main, folder, *arguments)
+    assert process.stdout.readline() == "ready\n"
     return process
 
 
@@ -70,13 +64,10 @@ def test_killed_at_random_moments(tmp_path):
     batches = 0
     for _ in range(10):
         process = start(tmp_path, "w")
-        assert process.stdout is not None
         lines = [process.stdout.readline() for _ in range(rng.randrange(1, 9))]
         time.sleep(rng.random() * 0.03)
         process.kill()
-        lines += process.stdout.readlines()
-        process.wait()
-        process.stdout.close()
+        lines += process.end()[0]
         promised = [int(line) for line in lines if line.endswith("\n")]
         assert promised == list(range(batches, batches + len(promised)))
         before, batches = batches, check(tmp_path, batches + len(promised))
@@ -91,16 +82,10 @@ def test_killed_at_every_step_of_an_insert(tmp_path, point, kept):
     DatabaseFolder.create(tmp_path, DIMENSIONS, {}).close()
     done = 0
     for at in (0, 1, 3):  # the third writes over what the second left, and over the end of a block
-        process = start(tmp_path, "w", 100, point, at)
-        assert process.stdout is not None
-        assert process.stdout.read().splitlines() == [str(done + i) for i in range(at)]
-        assert process.wait() == -9
-        process.stdout.close()
+        assert start(tmp_path, "w", 100, point, at).end() == ([f"{done + i}\n" for i in range(at)], -9)
         done = check(tmp_path, done + at, done + at + kept)
-    process = start(tmp_path, "w", 5)
-    assert process.stdout is not None and len(process.stdout.read().splitlines()) == 5
-    assert process.wait() == 0
-    process.stdout.close()
+    lines, code = start(tmp_path, "w", 5).end()
+    assert (len(lines), code) == (5, 0)
     check(tmp_path, done + 5, done + 5)
 
 
@@ -130,9 +115,7 @@ def test_a_reader_never_sees_an_id_without_its_vector(tmp_path):
         known, counter = changes.mark, replaced[-1]
         assert not alive[changes.removed].any() and alive[counter]
     assert looks > 1
-    assert writer.wait() == 0
-    assert writer.stdout is not None
-    writer.stdout.close()
+    assert writer.end()[1] == 0
     reader.close()
 
 
@@ -147,9 +130,7 @@ def test_two_writers_take_turns(tmp_path):
             [metadata_of(batch, i) for i in range(len(ids_of("here", batch)))],
         )
     for process in others:
-        assert process.wait() == 0
-        assert process.stdout is not None
-        process.stdout.close()
+        assert process.end()[1] == 0
     here.items.refresh()
     assert [whole_batches(here, name) for name in ("one", "two", "here")] == [20, 20, 20]
     assert here.items.mark == Mark(60, 3 * rows_of_batches("one", 20))

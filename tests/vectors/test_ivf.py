@@ -176,7 +176,7 @@ def test_what_codes_stand_for_is_found_at_no_distance(kind):
 def test_a_search_for_few_finds_the_first_of_a_search_for_all(metric, kind):
     """Pages without anything near are passed over when few are asked for."""
     index = filled(metric, KINDS[kind])
-    for query in data_set()[0][::10]:
+    for query in data_set()[0][::60]:
         every = index.search(query, 600, 9)[1]
         for k in (1, 8):
             assert index.search(query, k, 9)[1].tolist() == every[:k].tolist()
@@ -263,7 +263,7 @@ def test_rows_added_one_by_one_are_found_like_those_added_at_once(kind, metric):
     for first, last in [(0, 1), (1, 40), (40, 41), (41, 300), (300, 300), (300, 600)]:
         assert index.add(vectors[first:last]) == first
     assert (len(index), index.rows) == (600, 600)
-    for query in queries:
+    for query in queries[:2]:
         for nprobe in (2, 9):
             one, other = (i.search(query, 600, nprobe) for i in (index, at_once))
             assert one[0].tolist() == other[0].tolist()
@@ -273,6 +273,7 @@ def test_rows_added_one_by_one_are_found_like_those_added_at_once(kind, metric):
 @pytest.mark.parametrize("kind", KINDS)
 def test_removed_rows_are_not_found_and_their_memory_comes_back(kind):
     vectors, queries = data_set()
+    queries = queries[:2]
     index = filled("dot", KINDS[kind])
     before = {q: dict(zip(*index.search(query, 600, 9), strict=True)) for q, query in enumerate(queries)}
     full = index.memory_bytes
@@ -506,7 +507,7 @@ def test_compiled_and_interpreted_searches_find_the_same(tmp_path, numba_cache):
     assert after == before  # nothing is compiled for a caller
     assert len(runs["compiled"]) == 2 * 3 * (2 * (1 + 2 * 6) + 7)
     for name, found in runs["compiled"].items():
-        assert found.shape == (6, 12)
+        assert found.shape == (3, 12)
         for other in ("loops", "numpy"):
             # Scores in float64 may be summed in another order.
             assert found == pytest.approx(runs[other][name], rel=1e-12), name

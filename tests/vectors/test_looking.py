@@ -42,10 +42,11 @@ class Desk(GraphQuestions):
         self._shelf = shelf
 
 
-@pytest.fixture
-def desk(tmp_path):
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory):
+    """For tests that only look at it."""
     embedder = CheapEmbedder()
-    shelf = Shelf(tmp_path, SimpleNamespace(embedder=lambda: embedder))
+    shelf = Shelf(tmp_path_factory.mktemp("desk"), SimpleNamespace(embedder=lambda: embedder))
     store = shelf.get("default", create=True).store
     rng = np.random.default_rng(0)
     lines = [" ".join(rng.choice(WORDS, 6)) for _ in range(70)]

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from support.vector_indexes import changes, link_here, true_order, unit_vectors
+from support.vector_indexes import changes, linked_index, true_order, unit_vectors
 
-from ragterm.engine.types.protocols import IndexChanges
 from ragterm.engine.vectors.explain import graph_health
 from ragterm.engine.vectors.probing import links, standing
 
 
-@pytest.fixture
-def index(new_index):
-    index = new_index()
+@pytest.fixture(scope="module")
+def index(tmp_path_factory):
+    """For tests that only look at it."""
     vectors = unit_vectors(120)
     vectors[50] = vectors[51]
-    index.apply(changes(range(1000, 1120), vectors, 1))
-    index.apply(IndexChanges([], [1004], 2))
-    link_here(index)
-    return index
+    with linked_index(tmp_path_factory.mktemp("dense"), range(1000, 1120), vectors, (1004,)) as index:
+        yield index
 
 
 def test_the_links_are_those_that_neighbours_tells(index):

@@ -1,18 +1,16 @@
 import numpy as np
 import pytest
-from support.vector_indexes import changes, link_here, true_order, unit_vectors
+from support.vector_indexes import changes, linked_index, true_order, unit_vectors
 
-from ragterm.engine.types.protocols import GraphView, IndexChanges
+from ragterm.engine.types.protocols import GraphView
 from ragterm.engine.vectors.projection import fit_projection
 
 
-@pytest.fixture
-def index(new_index):
-    index = new_index()
-    index.apply(changes(range(1000, 1300), unit_vectors(300), 1))
-    index.apply(IndexChanges([], [1004, 1007], 2))
-    link_here(index)
-    return index
+@pytest.fixture(scope="module")
+def index(tmp_path_factory):
+    """For tests that only look at it."""
+    with linked_index(tmp_path_factory.mktemp("dense"), range(1000, 1300), unit_vectors(300), (1004, 1007)) as index:
+        yield index
 
 
 def test_the_summary_counts_what_the_maps_show(index):
