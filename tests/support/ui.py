@@ -45,7 +45,7 @@ async def running(app: RagtermApp, size: tuple[int, int] = (140, 44)) -> Any:
         yield pilot
 
 
-async def until(pilot: Pilot[Any], condition: Callable[[], Any], seconds: float = 10.0) -> None:
+async def until(pilot: Pilot[Any], condition: Callable[[], Any], seconds: float = 30.0) -> None:
     """Wait for what a thread will bring about, and until it is shown."""
     end = time.monotonic() + seconds
     await pilot.pause()

@@ -162,7 +162,7 @@ class ListsOnDiskMachine(ListsMachine):
 
 quick = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
 TestInMemory = Machine.TestCase
-TestInMemory.settings = settings(max_examples=30, stateful_step_count=25, **quick)
+TestInMemory.settings = settings(max_examples=20, stateful_step_count=25, **quick)
 TestOnDisk = DiskMachine.TestCase
 TestOnDisk.settings = settings(max_examples=15, stateful_step_count=20, **quick)
 TestListsInMemory = ListsMachine.TestCase

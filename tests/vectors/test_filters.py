@@ -109,7 +109,7 @@ FILTERS = st.recursive(
 
 
 @given(st.lists(ROWS, max_size=12), st.lists(FILTERS, min_size=1, max_size=4), st.data())
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_columns_say_what_the_rules_say(rows, filters, data):
     columns, kept = MetadataColumns(), []
     removed: set[int] = set()

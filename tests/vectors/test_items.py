@@ -64,7 +64,7 @@ def agree(items, model):
 
 @pytest.mark.parametrize("kind", ["file", "memory"])
 @given(steps=st.lists(STEPS, max_size=12))
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_rows_are_what_a_list_of_rows_says(kind, steps):
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "items.sqlite"
