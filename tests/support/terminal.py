@@ -39,12 +39,12 @@ class Terminal:
             os.waitpid(self._pid, 0)
         os.close(self._file)
 
-    def type(self, text: str, pause: float = 0.5) -> None:
-        """Send keys, then read until the program has drawn something and rested for a tenth of a second, at most `pause` seconds."""
+    def type(self, text: str, pause: float = 1.0) -> None:
+        """Send keys, then read until the program has drawn something and rested for a fifth of a second, at most `pause` seconds."""
         os.write(self._file, text.encode())
         end, drawn = time.monotonic() + pause, False
         while (left := end - time.monotonic()) > 0:
-            if self._read_some(min(left, 0.1)):
+            if self._read_some(min(left, 0.2)):
                 drawn = True
             elif drawn:
                 return

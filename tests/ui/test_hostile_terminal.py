@@ -100,7 +100,12 @@ def test_no_planted_sequence_reaches_the_terminal(tmp_path, docs):
             terminal.wait_for("3000", since)
             terminal.wait_for("passages read", since)
             terminal.type("\x1b")
-            for key in ("1", "\x1b", "2", "\x1b", "c", "\x1b", "y", "Y"):
+            for source in ("1", "2"):  # read in a thread: the key that closes it waits for it
+                since = len(terminal.raw)
+                terminal.type(source)
+                terminal.wait_for("close", since)
+                terminal.type("\x1b")
+            for key in ("c", "\x1b", "y", "Y"):
                 terminal.type(key)
 
             # Inspector: candidates, before and after, timings, history.

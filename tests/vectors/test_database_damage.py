@@ -8,6 +8,7 @@ import time
 
 import numpy as np
 import pytest
+from support.damaged_databases import QUERIES, add, damages_of, each_is_recognised
 from support.forked import Forked
 from support.vector_db_process import DIMENSIONS, apply, vector_of
 from support.vector_db_process import main as write
@@ -19,8 +20,6 @@ from ragterm.engine.types.errors import StoreError
 from ragterm.engine.vectors import database as database_module
 from ragterm.engine.vectors import execution, searching, upkeep
 from ragterm.engine.vectors.check import check_graph
-
-QUERIES = np.random.default_rng(9).standard_normal((2, 4)).astype(np.float32)
 
 
 @pytest.fixture(autouse=True)
@@ -39,16 +38,6 @@ def filled(path, metric="cosine", rows=45, seed=0):
     return db, model
 
 
-def add(db, model, rows, seed):
-    rng = np.random.default_rng(seed)
-    ids = [f"{rng.integers(0, 40)}" for _ in range(rows)]
-    vectors = rng.standard_normal((rows, 4)).astype(np.float32)
-    facts = [{"year": int(rng.integers(2018, 2025)), "tag": "abc"[i % 3]} for i in range(rows)]
-    db.insert_batch(ids, vectors, facts)
-    for item in zip(ids, vectors, facts, strict=True):
-        model.put(*item)
-
-
 def opened(path, model, linked):
     """Open, ask everything, close; `linked`: whether the index comes from the file."""
     with VectorDB.open(path) as db:
@@ -59,27 +48,15 @@ def opened(path, model, linked):
 
 
 @pytest.mark.parametrize("metric", METRICS)
-def test_a_damaged_index_is_recognised_and_made_anew(metric, tmp_path, monkeypatch):
+def test_a_damaged_index_is_recognised_and_made_anew(metric, tmp_path):
     db, model = filled(tmp_path / "db", metric)
     db.close()
     file = tmp_path / "db" / "index.snapshot"
     sound = file.read_bytes()
     opened(tmp_path / "db", model, 45)
     assert file.read_bytes() == sound  # nothing new, nothing written
-    rng = random.Random(metric)
-    damages = []
-    for _ in range(40):
-        at = rng.randrange(len(sound))
-        damages.append(sound[:at] + bytes([sound[at] ^ (1 << rng.randrange(8))]) + sound[at + 1 :])
-    damages += [sound[: rng.randrange(len(sound))] for _ in range(15)] + [b"", sound[:-1], sound + b"\0", sound * 2]
-    damages += [bytes(len(sound)), b"x" * 100]
-    for damage in damages:
-        file.write_bytes(damage)
-        with VectorDB.open(tmp_path / "db") as again:
-            assert again.get_stats()["linked"] == 0
-            query = QUERIES[0]
-            model.check_hits(again.search(query, 5), query, 5)
-            again._rows._closed = True  # as if it were killed: what is in the file stays
+    damages = damages_of(sound, metric, flips=40, cuts=15)
+    each_is_recognised(tmp_path / "db", model, damages)
     file.write_bytes(damages[0])
     opened(tmp_path / "db", model, 0)
     with VectorDB.open(tmp_path / "db") as again:

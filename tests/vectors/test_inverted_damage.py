@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import random
 import shutil
 
 import numpy as np
 import pytest
+from support.damaged_databases import DIMENSIONS, QUERIES, add, damages_of, each_is_recognised
 from support.vector_model import Model
 
 from ragterm import VectorDB
@@ -15,8 +15,6 @@ from ragterm.engine.vectors import execution, index_snapshot, inverted_lists, in
 from ragterm.engine.vectors.inverted_lists import check_lists
 from ragterm.engine.vectors.snapshot import read_snapshot, write_snapshot
 
-DIMENSIONS = 4
-QUERIES = np.random.default_rng(9).standard_normal((2, DIMENSIONS)).astype(np.float32)
 SHAPES = {
     "flat": ("cosine", {"index": "ivf-flat", "lists": 6, "nprobe": 6}),
     "codes": ("cosine", {"index": "ivf-pq", "lists": 6, "nprobe": 6, "code_bytes": 2}),
@@ -39,16 +37,6 @@ def filled(path, shape="codes", rows=60, seed=0):
     add(db, model, rows, seed)
     db.link()
     return db, model
-
-
-def add(db, model, rows, seed):
-    rng = np.random.default_rng(seed)
-    ids = [f"{rng.integers(0, 50)}" for _ in range(rows)]
-    vectors = rng.standard_normal((rows, DIMENSIONS)).astype(np.float32)
-    facts = [{"year": int(rng.integers(2018, 2025)), "tag": "abc"[i % 3]} for i in range(rows)]
-    db.insert_batch(ids, vectors, facts)
-    for item in zip(ids, vectors, facts, strict=True):
-        model.put(*item)
 
 
 def opened(path, model, linked):
@@ -88,23 +76,7 @@ def test_damaged_lists_are_recognised_and_made_anew(shape, tmp_path):
     db.close()
     file = tmp_path / "db" / "index.snapshot"
     sound = file.read_bytes()
-    rng = random.Random(shape)
-    damages = []
-    for _ in range(25):
-        at = rng.randrange(len(sound))
-        damages.append(sound[:at] + bytes([sound[at] ^ (1 << rng.randrange(8))]) + sound[at + 1 :])
-    damages += [sound[: rng.randrange(len(sound))] for _ in range(8)] + [
-        b"",
-        sound[:-1],
-        sound + b"\0",
-        bytes(len(sound)),
-    ]
-    for damage in damages:
-        file.write_bytes(damage)
-        with VectorDB.open(tmp_path / "db") as again:
-            assert again.get_stats()["linked"] == 0
-            model.check_hits(again.search(QUERIES[0], 5), QUERIES[0], 5)
-            again._rows._closed = True  # as if it were killed: what is in the file stays
+    each_is_recognised(tmp_path / "db", model, damages_of(sound, shape, flips=25, cuts=8))
     opened(tmp_path / "db", model, 0)
     with VectorDB.open(tmp_path / "db") as again:
         again.link()
