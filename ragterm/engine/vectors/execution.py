@@ -24,7 +24,8 @@ from typing import Any, TypeVar
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 KERNEL_MODULES = tuple(
-    f"ragterm.engine.vectors.{name}" for name in ("kernels", "hnsw", "connect", "search", "scan", "pq", "ivf_search")
+    f"ragterm.engine.vectors.{name}"
+    for name in ("kernels", "hnsw", "connect", "search", "scan", "signs", "estimate", "pq", "ivf_search")
 )
 _OTHER_SOURCES = ("ragterm.engine.vectors.intrinsics",)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 NO_ROWS = np.empty(0, dtype=np.int64)
 NOTHING = (NO_ROWS, np.empty(0))
+NO_SIGNS = np.empty((0, 64), dtype=np.uint8)
 _AT_ONCE = 4096
 
 
@@ -48,6 +49,7 @@ class State:
     words: NDArray[np.int16]  # (n, d) of 16 bits for cosine, or of the first rows only
     errors: Floats  # (n,) what the codes lost
     norms: NDArray[np.float64]  # (n,) half the squared length for Euclidean, else (0,)
+    signs: NDArray[np.uint8] = field(default_factory=lambda: NO_SIGNS)  # (n, width) of signs.py, or of the first rows only
     live: int = 0
     scale: Scale = Scale(1.0, 7.5, 1.0)  # noqa: RUF009
     fitted: int = 0  # rows when the scale was taken

@@ -18,6 +18,8 @@ from numba.core import cgutils
 from numba.core.extending import intrinsic
 from numba.np.arrayobj import make_array
 
+from ragterm.engine.vectors.kernels import GROUP, ROWS_AT_ONCE, SIGNS_FROM
+
 I1, I8, I32, I64 = (ir.IntType(bits) for bits in (1, 8, 32, 64))
 BYTES = ir.VectorType(I8, 64)
 SUMS = ir.VectorType(I32, 16)
@@ -62,6 +64,12 @@ def _call(builder: Any, name: str, result: Any, *arguments: Any) -> Any:
     signature = ir.FunctionType(result, [argument.type for argument in arguments])
     function = builder.module.globals.get(name) or ir.Function(builder.module, signature, name)
     return builder.call(function, arguments)
+
+
+def _fetch(builder: Any, address: Any) -> None:
+    read, every_level, data = (ir.Constant(I32, value) for value in (0, 3, 1))
+    line = builder.inttoptr(address, ir.PointerType(I8))
+    _call(builder, "llvm.prefetch.p0", ir.VoidType(), line, read, every_level, data)
 
 
 def _add_products(builder: Any, sums: Any, unsigned: Any, signed: Any) -> Any:
@@ -148,9 +156,7 @@ def prefetch(typing: Any, rows: Any, row: Any) -> Any:
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         address, length = _row(context, builder, signature.args[0], arguments[0], arguments[1])
         with cgutils.for_range(builder, builder.lshr(builder.add(length, _at(63)), _at(6))) as loop:
-            line = builder.inttoptr(builder.add(address, builder.shl(loop.index, _at(6))), ir.PointerType(I8))
-            read, every_level, data = (ir.Constant(I32, value) for value in (0, 3, 1))
-            _call(builder, "llvm.prefetch.p0", ir.VoidType(), line, read, every_level, data)
+            _fetch(builder, builder.add(address, builder.shl(loop.index, _at(6))))
         return context.get_dummy_value()
 
     return types.void(rows, types.int64), generate
@@ -160,9 +166,7 @@ def prefetch(typing: Any, rows: Any, row: Any) -> Any:
 def prefetch_object(typing: Any, slots: Any, row: Any) -> Any:
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         slot = builder.add(_start(context, builder, signature.args[0], arguments[0]), builder.shl(arguments[1], _at(3)))
-        line = builder.inttoptr(_load(builder, slot, I64, 8), ir.PointerType(I8))
-        read, every_level, data = (ir.Constant(I32, value) for value in (0, 3, 1))
-        _call(builder, "llvm.prefetch.p0", ir.VoidType(), line, read, every_level, data)
+        _fetch(builder, _load(builder, slot, I64, 8))
         return context.get_dummy_value()
 
     return types.void(slots, types.int64), generate
@@ -291,3 +295,141 @@ def sum_page(typing: Any, codes: Any, page: Any, table: Any, totals: Any) -> Any
 @intrinsic  # type: ignore[misc]
 def sum_page_of_halves(typing: Any, codes: Any, page: Any, table: Any, totals: Any) -> Any:
     return types.int64(codes, types.int64, table, totals), _page_sums(_of_16_and_16, 64, 2)
+
+
+F32 = ir.FloatType()
+NUMBERS = ir.VectorType(F32, 16)
+HEAD = ir.VectorType(F32, 4)
+CHOSEN = ir.VectorType(I1, 64)
+ZERO_BYTES = ir.Constant(BYTES, [0] * 64)
+ONE_BYTES = ir.Constant(BYTES, [1] * 64)
+SIXTEEN = range(ROWS_AT_ONCE)
+
+
+def _shuffled(builder: Any, one: Any, other: Any, order: list[int]) -> Any:
+    return builder.shuffle_vector(one, other, ir.Constant(ir.VectorType(I32, 16), order))
+
+
+def _in_lanes(builder: Any, one: Any, other: Any, order: list[int]) -> Any:
+    """The same shuffle in each lane of four: 0 to 3 of `one`, 16 to 19 of `other`."""
+    return _shuffled(builder, one, other, [4 * lane + place for lane in range(4) for place in order])
+
+
+def _of_lanes(builder: Any, one: Any, other: Any, lanes: list[int]) -> Any:
+    """Whole lanes of four: 0 to 3 of `one`, 4 to 7 of `other`."""
+    return _shuffled(builder, one, other, [4 * lane + place for lane in lanes for place in range(4)])
+
+
+def _sums_of_each(builder: Any, sums: list[Any]) -> Any:
+    """Sixteen vectors of sixteen numbers: one of their sixteen sums, in order."""
+
+    def folded(vectors: list[Any], shuffle: Callable[..., Any], even: list[int], odd: list[int]) -> list[Any]:
+        return [
+            builder.add(shuffle(builder, one, other, even), shuffle(builder, one, other, odd))
+            for one, other in zip(vectors[::2], vectors[1::2], strict=True)
+        ]
+
+    in_pairs = folded(sums, _in_lanes, [0, 16, 1, 17], [2, 18, 3, 19])
+    in_fours = folded(in_pairs, _in_lanes, [0, 1, 16, 17], [2, 3, 18, 19])
+    for _ in range(2):
+        in_fours = folded(in_fours, _of_lanes, [0, 2, 4, 6], [1, 3, 5, 7])
+    return in_fours[0]
+
+
+def _repeated(builder: Any, value: Any) -> Any:
+    kind = ir.VectorType(value.type, 16)
+    one = builder.insert_element(ir.Constant(kind, ir.Undefined), value, ir.Constant(I32, 0))
+    return builder.shuffle_vector(one, one, ir.Constant(ir.VectorType(I32, 16), [0] * 16))
+
+
+def _add_where_set(builder: Any, sums: Any, bits: Any, query: list[Any]) -> Any:
+    """Six times 64 bits (KMOVQ) say which bytes of the query are added up (VPADDB with a mask), in signed bytes first."""
+    total = ZERO_BYTES
+    for i, part in enumerate(query):
+        chosen = builder.bitcast(_load(builder, builder.add(bits, _at(8 * i)), I64, 8), CHOSEN)
+        total = builder.select(chosen, builder.add(total, part), total)
+    return _add_products(builder, sums, ONE_BYTES, total)
+
+
+@intrinsic  # type: ignore[misc]
+def bound_rows(
+    typing: Any,
+    signs: Any,
+    values: Any,
+    among: Any,
+    start: Any,
+    after: Any,
+    query: Any,
+    scale: Any,
+    constant: Any,
+    width: Any,
+    bounds: Any,
+) -> Any:
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        def sixteen(start: Any) -> tuple[list[Any], Any]:
+            first = builder.add(_start(context, builder, signature.args[2], arguments[2]), builder.shl(start, _at(3)))
+            rows = [_load(builder, builder.add(first, _at(8 * i)), I64, 8) for i in SIXTEEN]
+            found = [_row(context, builder, signature.args[0], arguments[0], row) for row in rows]
+            return [address for address, _ in found], found[0][1]
+
+        coming, stride = sixteen(arguments[4])
+        with cgutils.for_range(builder, builder.lshr(stride, _at(6))) as loop:
+            for row in coming:
+                _fetch(builder, builder.add(row, builder.shl(loop.index, _at(6))))
+        heads, _ = sixteen(arguments[3])
+        query_first = _start(context, builder, signature.args[5], arguments[5])
+        length = cgutils.unpack_tuple(builder, make_array(signature.args[5])(context, builder, arguments[5]).shape)[0]
+        groups = builder.udiv(length, _at(GROUP))
+
+        def added(group: Any, sums: list[Any]) -> list[Any]:
+            parts = builder.add(query_first, builder.mul(group, _at(GROUP)))
+            part = [_load(builder, builder.add(parts, _at(64 * i)), BYTES) for i in range(GROUP // 64)]
+            offset = builder.add(_at(SIGNS_FROM), builder.mul(group, _at(GROUP // 8)))
+            return [
+                _add_where_set(builder, before, builder.add(head, offset), part)
+                for before, head in zip(sums, heads, strict=True)
+            ]
+
+        totals = cgutils.alloca_once(builder, SUMS)
+        numbers = cgutils.alloca_once(builder, HEAD, size=ROWS_AT_ONCE)
+        # Such that the shuffles within lanes below leave them in order; early, for they are read in another width.
+        for i, head in enumerate(heads):
+            place = builder.gep(numbers, [ir.Constant(I32, i % 4 * 4 + i // 4)])
+            builder.store(_load(builder, head, HEAD, 16), place)
+        one_group = builder.icmp_signed("==", groups, _at(1))
+        with builder.if_else(one_group, likely=True) as (alone, several):
+            with alone:  # everything stays in registers
+                builder.store(_sums_of_each(builder, added(_at(0), [ZERO_SUMS] * ROWS_AT_ONCE)), totals)
+            with several:
+                kept = [cgutils.alloca_once_value(builder, ZERO_SUMS) for _ in SIXTEEN]
+                with cgutils.for_range(builder, groups) as loop:
+                    for slot, value in zip(
+                        kept, added(loop.index, [builder.load(slot) for slot in kept]), strict=True
+                    ):
+                        builder.store(value, slot)
+                builder.store(_sums_of_each(builder, [builder.load(slot) for slot in kept]), totals)
+        total = builder.sitofp(builder.load(totals), NUMBERS)
+
+        base = builder.ptrtoint(numbers, I64)
+        fours = [_load(builder, builder.add(base, _at(64 * i)), NUMBERS, 16) for i in range(4)]
+        low = [_in_lanes(builder, fours[i], fours[i + 1], [0, 16, 1, 17]) for i in (0, 2)]
+        high = [_in_lanes(builder, fours[i], fours[i + 1], [2, 18, 3, 19]) for i in (0, 2)]
+        factor, spread = (_in_lanes(builder, *low, order) for order in ([0, 1, 16, 17], [2, 3, 18, 19]))
+        half_square = _in_lanes(builder, *high, [0, 1, 16, 17])
+
+        scaled = builder.fsub(
+            builder.fmul(_repeated(builder, arguments[6]), total), _repeated(builder, arguments[7])
+        )
+        bound = builder.fadd(builder.fmul(factor, scaled), builder.fmul(_repeated(builder, arguments[8]), spread))
+        bound = builder.fsub(bound, half_square)
+        place = builder.add(
+            _start(context, builder, signature.args[9], arguments[9]), builder.shl(arguments[3], _at(2))
+        )
+        builder.store(bound, builder.inttoptr(place, ir.PointerType(NUMBERS))).align = 4
+        reduce = ir.FunctionType(F32, [NUMBERS])
+        name = "llvm.vector.reduce.fmax.v16f32"
+        function = builder.module.globals.get(name) or ir.Function(builder.module, reduce, name)
+        return builder.call(function, [bound], fastmath=("nnan",))
+
+    number = types.float32
+    return types.float32(signs, values, among, types.int64, types.int64, query, number, number, number, bounds), generate

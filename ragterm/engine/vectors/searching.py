@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ragterm.engine.types.errors import UsageError
-from ragterm.engine.vectors import execution, hnsw, scan, search
+from ragterm.engine.vectors import estimate, execution, hnsw, scan, search
 from ragterm.engine.vectors.codes import step_of
 from ragterm.engine.vectors.columns import Selection
 from ragterm.engine.vectors.flat import checked_vectors
@@ -43,6 +43,8 @@ if TYPE_CHECKING:
 
 EXACT_LIMIT = 5_000
 """Up to this many rows a scan is about as quick as a walk, and never misses."""
+FEWEST_ESTIMATED = 200
+"""Behind a filter that leaves fewer rows than this the exact scan is as quick as the one by estimates."""
 SCAN_LIMIT = 20_000
 """Behind a filter that leaves at most this many rows, they are scanned."""
 MOST_SCANNED = 1000
@@ -65,6 +67,7 @@ class Searching:
     names: NDArray[np.object_]
     _metric: int
     _shape: tuple[int]
+    _flips: Floats
     _state: State
     _local: threading.local
 
@@ -183,15 +186,44 @@ class Searching:
 
     def _filtered(self, state: State, query: Floats, k: int, ef: int, allowed: Selection) -> Found:
         if allowed.count <= SCAN_LIMIT or state.linked < len(state.vectors) or not self._can_walk(state):
-            return self._scanned(state, query, k, within(allowed.rows, state))
+            return self._estimated(state, query, k, within(allowed.listed, state))
         share = min(1.0, allowed.count / max(1, state.live))
         wider = min(len(state.vectors), int(FILTERED_EF * max(ef, k) / share))
         mask = of_length(allowed.bitmap, len(state.vectors)) & state.alive
         prepared, count = self._walk(state, query, k, wider, mask)
         # The filter correlates with the vectors where far fewer of the nearest pass it than of all: a walk would miss some.
         if count < k or prepared.result.passed[0] < 0.5 * share * wider:
-            return self._scanned(state, query, k, within(allowed.rows, state))
+            return self._estimated(state, query, k, within(allowed.listed, state))
         return _found(prepared, count)
+
+    def _estimated(self, state: State, query: Floats, k: int, among: Rows) -> Found:
+        """The best `k` of these rows by the quicker scan: of many by estimates, of few exactly."""
+        few = len(among) < FEWEST_ESTIMATED or state.live <= EXACT_LIMIT
+        if few or k > estimate.MOST_WANTED or not execution.is_warm():
+            return self._scanned(state, query, k, among)
+        if not state.in_range or len(state.signs) < len(state.vectors):
+            return self._scanned(state, query, k, among)
+        self._local.answered = "estimates"
+        return self.estimate(query, k, among, state)
+
+    def estimate(self, query: Floats, k: int, among: Rows, state: State | None = None) -> Found:
+        """The best `k` of the rows `among`, distinct, by their codes of one bit, of which there are as many as rows: some of a hundred
+        may be missing."""
+        state = state or self._state
+        box, prepared = self._estimating(state, k)
+        count = _sound(estimate.scan_estimates(box, query, unlocked(among), k, self._metric, state.scale.step))
+        if count == search.OUT_OF_RANGE:
+            return exact_by_numpy(state, self._metric, query, k, among)
+        return _found(prepared, count)
+
+    def _estimating(self, state: State, k: int) -> tuple[Any, Prepared]:
+        """What this thread's scans by estimates read and write, boxed; made anew when that of its other searches was."""
+        _, prepared = self._box(state, 1, k, None)
+        known = self._local.__dict__.get("estimating")
+        if known is None or known[0] is not prepared:
+            at = estimate.made_estimating(prepared, state.signs, self._flips, len(prepared.result.rows))
+            known = self._local.estimating = (prepared, execution.boxed(at))
+        return known[1], prepared
 
     def _walk(self, state: State, query: Floats, k: int, ef: int, allowed: Mask | None) -> tuple[Prepared, int]:
         """A search of the graph; its result stands in what is returned until this thread's next search."""
