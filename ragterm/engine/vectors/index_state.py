@@ -94,6 +94,19 @@ class Ready:
     names: NDArray[np.object_]  # kept alive: `prepared` refers to its memory
 
 
+@dataclass(frozen=True, slots=True)
+class EstimatesReady:
+    """What one thread's scans of one state by estimates need, with room for `k`."""
+
+    state: State
+    prepared: Prepared
+    box: Any
+    k: int
+    rows: Rows
+    scores: NDArray[np.float64]
+    step: float
+
+
 def made_ready(
     state: State, graph: Graph, ef: int, k: int, unit: float, quick: bool, part: int, names: NDArray[np.object_]
 ) -> Ready:

@@ -20,6 +20,7 @@ from ragterm.engine.vectors.flat import checked_vectors
 from ragterm.engine.vectors.index_state import (
     NO_ROWS,
     NOTHING,
+    EstimatesReady,
     Ready,
     State,
     exact_by_numpy,
@@ -99,11 +100,15 @@ class Searching:
             and query.dtype is _FLOAT32
             and query.shape == self._shape
             and query.flags.carray
-            and allowed is None
             and type(k) is int
         ):
             kept = self._kept()
-            if kept is not None and kept.state is state and kept.quick and kept.k >= k > 0:
+            if allowed is not None:
+                found = self._quickly_estimated(state, query, k, allowed)
+                if found is not None:
+                    rows, scores = found
+                    return list(zip(names[rows].tolist(), scores.tolist()))  # noqa: B905
+            elif kept is not None and kept.state is state and kept.quick and kept.k >= k > 0:
                 width = ef or EF_SEARCH
                 if width < k:
                     width = k
@@ -206,24 +211,39 @@ class Searching:
         self._local.answered = "estimates"
         return self.estimate(query, k, among, state)
 
+    def _quickly_estimated(
+        self, state: State, query: Floats, k: int, allowed: Selection | Mask
+    ) -> tuple[Rows, NDArray[np.float64]] | None:
+        """`_estimated` in one call, of what was made ready at an earlier one: the scan leaves little of Python in the processor's caches,
+        and each step there takes longer than usual. None: another way is to be taken, or more is to be said."""
+        ready = self._local.__dict__.get("estimating")
+        if ready is None or ready.state is not state or not 0 < k <= ready.k or type(allowed) is not Selection:
+            return None
+        if not FEWEST_ESTIMATED <= allowed.count <= SCAN_LIMIT or allowed.bitmap.shape[0] > state.alive.shape[0]:
+            return None
+        count = estimate.scan_estimates(ready.box, query, allowed.listed, k, self._metric, ready.step)
+        return None if count < 0 else (ready.rows[:count], ready.scores[:count])
+
     def estimate(self, query: Floats, k: int, among: Rows, state: State | None = None) -> Found:
         """The best `k` of the rows `among`, distinct, by their codes of one bit, of which there are as many as rows: some of a hundred
         may be missing."""
         state = state or self._state
-        box, prepared = self._estimating(state, k)
-        count = _sound(estimate.scan_estimates(box, query, unlocked(among), k, self._metric, state.scale.step))
+        ready = self._estimating(state, k)
+        count = _sound(estimate.scan_estimates(ready.box, query, unlocked(among), k, self._metric, ready.step))
         if count == search.OUT_OF_RANGE:
             return exact_by_numpy(state, self._metric, query, k, among)
-        return _found(prepared, count)
+        return ready.rows[:count].copy(), ready.scores[:count].copy()
 
-    def _estimating(self, state: State, k: int) -> tuple[Any, Prepared]:
-        """What this thread's scans by estimates read and write, boxed; made anew when that of its other searches was."""
+    def _estimating(self, state: State, k: int) -> EstimatesReady:
+        """What this thread's scans by estimates need, made anew when what its other searches need was."""
         _, prepared = self._box(state, 1, k, None)
-        known = self._local.__dict__.get("estimating")
-        if known is None or known[0] is not prepared:
-            at = estimate.made_estimating(prepared, state.signs, self._flips, len(prepared.result.rows))
-            known = self._local.estimating = (prepared, execution.boxed(at))
-        return known[1], prepared
+        ready: EstimatesReady | None = self._local.__dict__.get("estimating")
+        if ready is None or ready.prepared is not prepared:
+            room = min(len(prepared.result.rows), estimate.MOST_WANTED)
+            box = execution.boxed(estimate.made_estimating(prepared, state.signs, self._flips, room))
+            ready = EstimatesReady(state, prepared, box, room, *prepared.result[:2], state.scale.step)
+            self._local.estimating = ready
+        return ready
 
     def _walk(self, state: State, query: Floats, k: int, ef: int, allowed: Mask | None) -> tuple[Prepared, int]:
         """A search of the graph; its result stands in what is returned until this thread's next search."""
