@@ -24,7 +24,6 @@ from ragterm.engine.vectors.scan import full_score
 from ragterm.engine.vectors.search import (
     EUCLIDEAN,
     Prepared,
-    Result,
     finish,
     insert_result,
     length_of,
@@ -50,10 +49,10 @@ AHEAD = 32
 AHEAD_4 = 16
 
 
-@entry_kernel
-def first_ones(k: int) -> int:
-    """How many of the rows with the highest bounds are scored for T: of so many, the k best are about the k best of all."""
-    return k + k // 2 + 5
+def first_ones(k: int, rows: int, live: int) -> int:
+    """How many of the rows with the highest bounds are scored for T, so that about as many as are needed live: of so many, the k best
+    are about the k best of all."""
+    return -(-(k + k // 2 + 5) * rows // max(1, live))
 
 
 class Estimating(NamedTuple):
@@ -70,12 +69,11 @@ class Estimating(NamedTuple):
     highest: Floats  # of each sixteen bounds
     chosen: Rows  # (n,)
     last: Rows  # (16,) the rows of the last, incomplete sixteen
-    first: Result  # those with the highest bounds
+    top: Floats  # room for the highest of those
 
 
-def made_estimating(prepared: Prepared, signs: NDArray[np.uint8], flips: Floats, k: int) -> Estimating:
-    """Room for scans of `prepared`, of up to `k` results."""
-    room = first_ones(k)
+def made_estimating(prepared: Prepared, signs: NDArray[np.uint8], flips: Floats, room: int) -> Estimating:
+    """What scans of `prepared` need that look at up to `room` rows first."""
     return Estimating(
         prepared=prepared,
         signs=signs,
@@ -88,51 +86,66 @@ def made_estimating(prepared: Prepared, signs: NDArray[np.uint8], flips: Floats,
         highest=np.empty(len(signs) // ROWS_AT_ONCE + 1, dtype=np.float32),
         chosen=np.empty(len(signs), dtype=np.int64),
         last=np.zeros(ROWS_AT_ONCE, dtype=np.int64),
-        first=Result(np.empty(room, dtype=np.int64), np.empty(room), np.zeros(1, dtype=np.int64)),
+        top=np.empty(room, dtype=np.float32),
     )
 
 
 @inlined_kernel
-def bound_all(at: Estimating, among: Rows, scale: Any, constant: Any, width: Any, wanted: int) -> int:
-    """Put the bounds of the rows `among` (m,) into at.bounds, and the `wanted` live ones with the highest into at.first; how many
-    those are."""
-    count, size = among.shape[0], 0
-    lowest = np.float32(-np.inf)
+def bound_all(at: Estimating, among: Rows, scale: Any, constant: Any, width: Any) -> None:
+    """Put the bounds of the rows `among` (m,) into at.bounds, and the highest of each sixteen into at.highest."""
+    count = among.shape[0]
     whole = count - count % ROWS_AT_ONCE
     for start in range(0, whole, ROWS_AT_ONCE):
         after = min(start + AHEAD, whole - ROWS_AT_ONCE)
-        highest = bound_rows(at.signs, at.values, among, start, after, at.query, scale, constant, width, at.bounds)
-        at.highest[start // ROWS_AT_ONCE] = highest
-        if highest > lowest:
-            size = _keep_highest(at, among, start, start + ROWS_AT_ONCE, size, wanted)
-            lowest = np.float32(at.first.scores[size - 1]) if size == wanted else lowest
+        at.highest[start // ROWS_AT_ONCE] = bound_rows(
+            at.signs, at.values, among, start, after, at.query, scale, constant, width, at.bounds
+        )
     if whole < count:
         for i in range(ROWS_AT_ONCE):
             at.last[i] = among[min(whole + i, count - 1)]
-        highest = bound_rows(
+        at.highest[whole // ROWS_AT_ONCE] = bound_rows(
             at.signs, at.values, at.last, 0, 0, at.query, scale, constant, width, at.bounds[whole:]
         )
-        at.highest[whole // ROWS_AT_ONCE] = highest
-        size = _keep_highest(at, among, whole, count, size, wanted)
-    return size
 
 
 @inlined_kernel
-def _keep_highest(at: Estimating, among: Rows, start: int, end: int, size: int, wanted: int) -> int:
-    for i in range(start, end):
-        bound = at.bounds[i]
-        if (size < wanted or bound > at.first.scores[size - 1]) and at.prepared.alive[among[i]]:
-            size = insert_result(at.first, size, wanted, among[i], np.float64(bound))
-    return size
+def reached_by_some(at: Estimating, count: int, wanted: int) -> float:
+    """A bound that at least `wanted` of `count` rows reach, where there are so many sixteens, and few more do: the lowest of the
+    `wanted` highest of those that are the highest of a sixteen."""
+    size = 0
+    for i in range(-(-count // ROWS_AT_ONCE)):
+        value = at.highest[i]
+        if size == wanted and not value > at.top[size - 1]:
+            continue
+        size = min(size + 1, wanted)
+        place = size - 1
+        while place > 0 and at.top[place - 1] < value:
+            at.top[place] = at.top[place - 1]
+            place -= 1
+        at.top[place] = value
+    return float(at.top[size - 1])
+
+
+@inlined_kernel
+def reached(at: Estimating, among: Rows, least: float) -> int:
+    """Put those rows of `among` into at.chosen whose bounds are not below `least`; how many those are."""
+    threshold = np.float32(least)
+    count = 0
+    for start in range(0, among.shape[0], ROWS_AT_ONCE):
+        if at.highest[start // ROWS_AT_ONCE] >= threshold:
+            for i in range(start, min(start + ROWS_AT_ONCE, among.shape[0])):
+                at.chosen[count] = among[i]
+                count += 1 if at.bounds[i] >= threshold else 0
+    return count
 
 
 @entry_kernel
-def scan_estimates(box: Box, query: Floats, among: Rows, k: int, metric: int, step: float) -> int:
+def scan_estimates(box: Box, query: Floats, among: Rows, k: int, wanted: int, metric: int, step: float) -> int:
     """The `k` best of the live rows `among` (m,), distinct, as far as the bounds hold, in the result; how many there are, or NOT_FINITE or
-    OUT_OF_RANGE. `step`: what one unit of a row's code of 4 bits stands for."""
+    OUT_OF_RANGE. `wanted`: how many of those with the highest bounds are scored first. `step`: what one unit of a row's code of 4 bits
+    stands for."""
     at = box.value
-    prepared, chosen = at.prepared, at.chosen
-    scratch, result, first = prepared.scratch, prepared.result, at.first
+    prepared, chosen, scratch, result = at.prepared, at.chosen, at.prepared.scratch, at.prepared.result
     length = length_of(query)
     if refused(length) < 0:
         return refused(length)
@@ -142,26 +155,17 @@ def scan_estimates(box: Box, query: Floats, among: Rows, k: int, metric: int, st
     # s.q' is twice the sum where the bit is set less the sum of all; rounding q adds errors of a deviation of unit / sqrt(12) each.
     rounding = CONFIDENCE * unit * math.sqrt(size / 12.0)
     scale, constant = np.float32(2.0 * unit), np.float32(unit * total - rounding)
-    width = np.float32(CONFIDENCE * length)
-    count = among.shape[0]
+    bound_all(at, among, scale, constant, np.float32(CONFIDENCE * length))
 
-    unit, nibble_width = step * quantise_query(query, scratch, prepared.zero, 0.0), CONFIDENCE_4 * length / math.sqrt(size)
-    count = bound_all(at, among, scale, constant, width, first_ones(k))
+    unit = step * quantise_query(query, scratch, prepared.zero, 0.0)
+    count = reached(at, among, reached_by_some(at, among.shape[0], wanted))
+    least = score_of_some(prepared, query, chosen, count, k, metric, unit, length)
+    count = reached(at, among, least)
+    width = CONFIDENCE_4 * length / math.sqrt(query.shape[0])
+    count = reached_by_nibbles(prepared, chosen, count, metric, unit, width, least)
     size = 0
     for i in range(count):
-        prefetch(prepared.graph.codes, first.rows[i])
-    for i in range(count):
-        size = insert_result(result, size, k, first.rows[i], nibble_score(prepared, first.rows[i], metric, unit))
-    if size == 0:
-        return 0
-    threshold = least_score(prepared, query, size, metric, length) if size == k else -np.inf
-
-    count = reached(at, among, threshold)
-    count = reached_by_nibbles(prepared, chosen, count, metric, unit, nibble_width, threshold)
-    size = 0
-    for i in range(count):
-        row = chosen[i]
-        size = insert_result(result, size, k, row, full_score(prepared, metric, row, query))
+        size = insert_result(result, size, k, chosen[i], full_score(prepared, metric, chosen[i], query))
     for i in range(size):
         if result.rows[i] < prepared.names.shape[0]:
             prefetch_object(prepared.names, result.rows[i])
@@ -177,28 +181,26 @@ def nibble_score(prepared: Prepared, row: int, metric: int, unit: float) -> floa
 
 
 @inlined_kernel
-def least_score(prepared: Prepared, query: Floats, size: int, metric: int, length: float) -> float:
-    """The lowest of the scores in full of the rows in the result, on the scale of `nibble_score`."""
+def score_of_some(
+    prepared: Prepared, query: Floats, chosen: Rows, count: int, k: int, metric: int, unit: float, length: float
+) -> float:
+    """A score, on the scale of `nibble_score`, that `k` live rows reach: the lowest in full of the `k` best of chosen[:count] by codes of
+    4 bits. -inf where fewer live."""
+    result = prepared.result
+    for i in range(count):
+        prefetch(prepared.graph.codes, chosen[i])
+    size = 0
+    for i in range(count):
+        if prepared.alive[chosen[i]]:
+            size = insert_result(result, size, k, chosen[i], nibble_score(prepared, chosen[i], metric, unit))
+    if size < k:
+        return -np.inf
     least = np.inf
-    for i in range(size):
-        prefetch(prepared.vectors, prepared.result.rows[i])
-    for i in range(size):
-        least = min(least, full_score(prepared, metric, prepared.result.rows[i], query))
+    for i in range(k):
+        prefetch(prepared.vectors, result.rows[i])
+    for i in range(k):
+        least = min(least, full_score(prepared, metric, result.rows[i], query))
     return (least + length * length) / 2 if metric == EUCLIDEAN else least
-
-
-@inlined_kernel
-def reached(at: Estimating, among: Rows, least: float) -> int:
-    """Put those rows of `among` into at.chosen whose bounds are not below `least`; how many those are."""
-    threshold = np.float32(least)
-    count = 0
-    for start in range(0, among.shape[0], ROWS_AT_ONCE):
-        if at.highest[start // ROWS_AT_ONCE] >= threshold:
-            for i in range(start, min(start + ROWS_AT_ONCE, among.shape[0])):
-                if at.bounds[i] >= threshold:
-                    at.chosen[count] = among[i]
-                    count += 1
-    return count
 
 
 @inlined_kernel

@@ -366,47 +366,49 @@ def bound_rows(
     bounds: Any,
 ) -> Any:
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        def sixteen(start: Any) -> tuple[list[Any], Any]:
-            first = builder.add(_start(context, builder, signature.args[2], arguments[2]), builder.shl(start, _at(3)))
-            rows = [_load(builder, builder.add(first, _at(8 * i)), I64, 8) for i in SIXTEEN]
-            found = [_row(context, builder, signature.args[0], arguments[0], row) for row in rows]
-            return [address for address, _ in found], found[0][1]
-
-        coming, stride = sixteen(arguments[4])
-        with cgutils.for_range(builder, builder.lshr(stride, _at(6))) as loop:
-            for row in coming:
-                _fetch(builder, builder.add(row, builder.shl(loop.index, _at(6))))
-        heads, _ = sixteen(arguments[3])
         query_first = _start(context, builder, signature.args[5], arguments[5])
         length = cgutils.unpack_tuple(builder, make_array(signature.args[5])(context, builder, arguments[5]).shape)[0]
-        groups = builder.udiv(length, _at(GROUP))
-
-        def added(group: Any, sums: list[Any]) -> list[Any]:
-            parts = builder.add(query_first, builder.mul(group, _at(GROUP)))
-            part = [_load(builder, builder.add(parts, _at(64 * i)), BYTES) for i in range(GROUP // 64)]
-            offset = builder.add(_at(SIGNS_FROM), builder.mul(group, _at(GROUP // 8)))
-            return [
-                _add_where_set(builder, before, builder.add(head, offset), part)
-                for before, head in zip(sums, heads, strict=True)
-            ]
-
-        totals = cgutils.alloca_once(builder, SUMS)
         numbers = cgutils.alloca_once(builder, HEAD, size=ROWS_AT_ONCE)
-        # Such that the shuffles within lanes below leave them in order; early, for they are read in another width.
-        for i, head in enumerate(heads):
+        totals = cgutils.alloca_once(builder, SUMS)
+
+        def address(start: Any, i: int) -> tuple[Any, Any]:
+            """Of the row among[start + i], and its length."""
+            first = builder.add(_start(context, builder, signature.args[2], arguments[2]), builder.shl(start, _at(3)))
+            row = _load(builder, builder.add(first, _at(8 * i)), I64, 8)
+            return _row(context, builder, signature.args[0], arguments[0], row)
+
+        def part_of_query(group: Any) -> list[Any]:
+            parts = builder.add(query_first, builder.mul(group, _at(GROUP)))
+            return [_load(builder, builder.add(parts, _at(64 * i)), BYTES) for i in range(GROUP // 64)]
+
+        def keep_head(head: Any, i: int) -> None:
+            # Such that the shuffles within lanes below leave them in order; early, for they are read in another width.
             place = builder.gep(numbers, [ir.Constant(I32, i % 4 * 4 + i // 4)])
             builder.store(_load(builder, head, HEAD, 16), place)
-        one_group = builder.icmp_signed("==", groups, _at(1))
-        with builder.if_else(one_group, likely=True) as (alone, several):
-            with alone:  # everything stays in registers
-                builder.store(_sums_of_each(builder, added(_at(0), [ZERO_SUMS] * ROWS_AT_ONCE)), totals)
+
+        alone = builder.icmp_signed("==", length, _at(GROUP))
+        with builder.if_else(alone, likely=True) as (one_group, several):
+            with one_group:  # everything stays in registers
+                part, sums = part_of_query(_at(0)), []
+                for i in SIXTEEN:
+                    _fetch(builder, address(arguments[4], i)[0])
+                    head, _ = address(arguments[3], i)
+                    keep_head(head, i)
+                    sums.append(_add_where_set(builder, ZERO_SUMS, builder.add(head, _at(SIGNS_FROM)), part))
+                builder.store(_sums_of_each(builder, sums), totals)
             with several:
                 kept = [cgutils.alloca_once_value(builder, ZERO_SUMS) for _ in SIXTEEN]
-                with cgutils.for_range(builder, groups) as loop:
-                    for slot, value in zip(
-                        kept, added(loop.index, [builder.load(slot) for slot in kept]), strict=True
-                    ):
-                        builder.store(value, slot)
+                for i in SIXTEEN:
+                    coming, stride = address(arguments[4], i)
+                    with cgutils.for_range(builder, builder.lshr(stride, _at(6))) as loop:
+                        _fetch(builder, builder.add(coming, builder.shl(loop.index, _at(6))))
+                    keep_head(address(arguments[3], i)[0], i)
+                with cgutils.for_range(builder, builder.udiv(length, _at(GROUP))) as loop:
+                    part = part_of_query(loop.index)
+                    offset = builder.add(_at(SIGNS_FROM), builder.mul(loop.index, _at(GROUP // 8)))
+                    for i, slot in enumerate(kept):
+                        bits = builder.add(address(arguments[3], i)[0], offset)
+                        builder.store(_add_where_set(builder, builder.load(slot), bits, part), slot)
                 builder.store(_sums_of_each(builder, [builder.load(slot) for slot in kept]), totals)
         total = builder.sitofp(builder.load(totals), NUMBERS)
 

@@ -221,7 +221,8 @@ class Searching:
             return None
         if not FEWEST_ESTIMATED <= allowed.count <= SCAN_LIMIT or allowed.bitmap.shape[0] > state.alive.shape[0]:
             return None
-        count = estimate.scan_estimates(ready.box, query, allowed.listed, k, self._metric, ready.step)
+        wanted = estimate.first_ones(k, state.alive.shape[0], state.live)
+        count = estimate.scan_estimates(ready.box, query, allowed.listed, k, wanted, self._metric, ready.step)
         return None if count < 0 else (ready.rows[:count], ready.scores[:count])
 
     def estimate(self, query: Floats, k: int, among: Rows, state: State | None = None) -> Found:
@@ -229,7 +230,9 @@ class Searching:
         may be missing."""
         state = state or self._state
         ready = self._estimating(state, k)
-        count = _sound(estimate.scan_estimates(ready.box, query, unlocked(among), k, self._metric, ready.step))
+        wanted = estimate.first_ones(k, len(state.alive), state.live)
+        how = (k, wanted, self._metric, ready.step)
+        count = _sound(estimate.scan_estimates(ready.box, query, unlocked(among), *how))
         if count == search.OUT_OF_RANGE:
             return exact_by_numpy(state, self._metric, query, k, among)
         return ready.rows[:count].copy(), ready.scores[:count].copy()
@@ -239,9 +242,10 @@ class Searching:
         _, prepared = self._box(state, 1, k, None)
         ready: EstimatesReady | None = self._local.__dict__.get("estimating")
         if ready is None or ready.prepared is not prepared:
-            room = min(len(prepared.result.rows), estimate.MOST_WANTED)
+            most = min(len(prepared.result.rows), estimate.MOST_WANTED)
+            room = estimate.first_ones(most, len(state.alive), state.live)
             box = execution.boxed(estimate.made_estimating(prepared, state.signs, self._flips, room))
-            ready = EstimatesReady(state, prepared, box, room, *prepared.result[:2], state.scale.step)
+            ready = EstimatesReady(state, prepared, box, most, *prepared.result[:2], state.scale.step)
             self._local.estimating = ready
         return ready
 
