@@ -38,9 +38,9 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float32]
     Rows = NDArray[np.int64]
 
-CONFIDENCE = 2.3
-"""How many standard deviations an estimate is allowed to lie too low: of the nearest rows that are right at T, one in a hundred lies
-lower (the paper's epsilon_0 is 1.9, on both sides). A bound on the error of 4 bits is taken at `CONFIDENCE_4`."""
+CONFIDENCE = 2.0
+"""How many standard deviations an estimate is allowed to lie too low: of rows with a score of exactly T one in fifty lies lower, and
+most of the nearest lie above T (the paper's epsilon_0 is 1.9). A bound on the error of 4 bits is taken at `CONFIDENCE_4`."""
 CONFIDENCE_4 = 3.0
 MOST_WANTED = 100
 """The rows with the highest bounds are kept in order, one by one: for a larger k the exact scan is as quick."""
@@ -141,9 +141,9 @@ def reached(at: Estimating, among: Rows, least: float) -> int:
 
 @entry_kernel
 def scan_estimates(box: Box, query: Floats, among: Rows, k: int, wanted: int, metric: int, step: float) -> int:
-    """The `k` best of the live rows `among` (m,), distinct, as far as the bounds hold, in the result; how many there are, or NOT_FINITE or
-    OUT_OF_RANGE. `wanted`: how many of those with the highest bounds are scored first. `step`: what one unit of a row's code of 4 bits
-    stands for."""
+    """The `k` best of the live rows `among` (m,), distinct, as far as the bounds hold, in the result; how many there are, or NOT_FINITE
+    or OUT_OF_RANGE. `wanted`: how many of those with the highest bounds are scored first. `step`: what one unit of a row's code of 4
+    bits stands for."""
     at = box.value
     prepared, chosen, scratch, result = at.prepared, at.chosen, at.prepared.scratch, at.prepared.result
     length = length_of(query)
@@ -176,7 +176,9 @@ def scan_estimates(box: Box, query: Floats, among: Rows, k: int, wanted: int, me
 @inlined_kernel
 def nibble_score(prepared: Prepared, row: int, metric: int, unit: float) -> float:
     """What orders the rows, by codes of 4 bits: x.q, for Euclidean x.q - |x|^2 / 2. `unit`: what one unit of a product stands for."""
-    score = unit * np.float64(dot_nibbles(prepared.graph.codes, row, prepared.scratch.query) - prepared.scratch.constant[0])
+    score = unit * np.float64(
+        dot_nibbles(prepared.graph.codes, row, prepared.scratch.query) - prepared.scratch.constant[0]
+    )
     return score - prepared.norms[row] if metric == EUCLIDEAN else score
 
 
@@ -184,8 +186,8 @@ def nibble_score(prepared: Prepared, row: int, metric: int, unit: float) -> floa
 def score_of_some(
     prepared: Prepared, query: Floats, chosen: Rows, count: int, k: int, metric: int, unit: float, length: float
 ) -> float:
-    """A score, on the scale of `nibble_score`, that `k` live rows reach: the lowest in full of the `k` best of chosen[:count] by codes of
-    4 bits. -inf where fewer live."""
+    """A score, on the scale of `nibble_score`, that `k` live rows reach: the lowest in full of the `k` best of chosen[:count] by codes
+    of 4 bits. -inf where fewer live."""
     result = prepared.result
     for i in range(count):
         prefetch(prepared.graph.codes, chosen[i])

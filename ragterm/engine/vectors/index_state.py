@@ -49,7 +49,9 @@ class State:
     words: NDArray[np.int16]  # (n, d) of 16 bits for cosine, or of the first rows only
     errors: Floats  # (n,) what the codes lost
     norms: NDArray[np.float64]  # (n,) half the squared length for Euclidean, else (0,)
-    signs: NDArray[np.uint8] = field(default_factory=lambda: NO_SIGNS)  # (n, width) of signs.py, or of the first rows only
+    signs: NDArray[np.uint8] = field(
+        default_factory=lambda: NO_SIGNS
+    )  # (n, width) of signs.py, or of the first rows only
     live: int = 0
     scale: Scale = Scale(1.0, 7.5, 1.0)  # noqa: RUF009
     fitted: int = 0  # rows when the scale was taken

@@ -1,8 +1,8 @@
 """The leaves of every search: products of codes, and the order in which a search keeps what it has met.
 
 Each is written here as a plain loop, which is its definition and what runs on a processor without the instructions that
-`intrinsics.py` uses; where those are there, the form of the same name stands in. Products of codes are integers, so both forms
-give the same bits, and with them the same graph and the same walk through it.
+`intrinsics.py` and `sign_intrinsics.py` use; where those are there, the form of the same name stands in. Products of codes are
+integers, so both forms give the same bits, and with them the same graph and the same walk through it.
 
 Codes (`codes.py`) are unsigned: a byte for each dimension, or a nibble, in blocks of 64 bytes that hold 128 dimensions: byte i
 of a block has dimension i in its lower half and dimension 64 + i in its upper. Queries are signed bytes in plain order. Rows
@@ -182,8 +182,8 @@ def bound_rows(
 
         bounds[start + i] = FACTOR (scale total - constant) + width SPREAD - HALF_SQUARE
 
-    and the largest of them. The sixteen rows among[after], ... are fetched meanwhile. `values` are the bytes of `signs` (n, width) as float32; `query` (whole groups,) is at most 127 / 6 in
-    magnitude."""
+    and the largest of them. The sixteen rows among[after], ... are fetched meanwhile. `values` are the bytes of `signs` (n, width) as
+    float32; the components of `query` (whole groups,) are at most 127 / 6 in magnitude."""
     highest = np.float32(-np.inf)
     for place in range(start, start + ROWS_AT_ONCE):
         row = among[place]

@@ -1,7 +1,7 @@
 """How a `VectorIndex` is searched: the choice between a scan of the codes, which is exact, and a walk through the graph.
 
-A scan answers where few rows are asked for: in small indexes, behind a selective filter, and for rows that are not linked yet. Until
-the kernels are compiled, numpy answers, exactly.
+A scan answers where few rows are asked for: in small indexes, behind a selective filter, and for rows that are not linked yet. Behind a
+filter that leaves many hundreds it goes by estimates (`estimate.py`). Until the kernels are compiled, numpy answers, exactly.
 """
 
 from __future__ import annotations
@@ -149,7 +149,8 @@ class Searching:
     def answered(
         self, state: State, query: ArrayLike, k: int, effort: int | None, allowed: Selection | Mask | None
     ) -> tuple[Rows, NDArray[np.float64], str]:
-        """`search` of `state`, and what answered: "hnsw", the graph, if need be with rows that are not linked yet; or "exact"."""
+        """`search` of `state`, and what answered: "hnsw", the graph, if need be with rows that are not linked yet;
+        "estimates", a scan of codes of one bit; or "exact"."""
         self._local.answered = "exact"
         rows, scores = self._searched(state, self._query(query), k, effort, allowed)
         return rows, scores, self._local.answered
@@ -214,8 +215,8 @@ class Searching:
     def _quickly_estimated(
         self, state: State, query: Floats, k: int, allowed: Selection | Mask
     ) -> tuple[Rows, NDArray[np.float64]] | None:
-        """`_estimated` in one call, of what was made ready at an earlier one: the scan leaves little of Python in the processor's caches,
-        and each step there takes longer than usual. None: another way is to be taken, or more is to be said."""
+        """`_estimated` in one call, of what was made ready at an earlier one: the scan leaves little of Python in the processor's
+        caches, where each step then takes longer. None: another way is to be taken, or more is to be said."""
         ready = self._local.__dict__.get("estimating")
         if ready is None or ready.state is not state or not 0 < k <= ready.k or type(allowed) is not Selection:
             return None
@@ -229,6 +230,8 @@ class Searching:
         """The best `k` of the rows `among`, distinct, by their codes of one bit, of which there are as many as rows: some of a hundred
         may be missing."""
         state = state or self._state
+        if not state.in_range:
+            return exact_by_numpy(state, self._metric, query, k, among)
         ready = self._estimating(state, k)
         wanted = estimate.first_ones(k, len(state.alive), state.live)
         how = (k, wanted, self._metric, ready.step)

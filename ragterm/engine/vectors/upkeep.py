@@ -52,6 +52,7 @@ class Upkeep:
 
     def link(self, progress: Progress | None) -> None:
         warm.warm(self._index.kernels)
+        self._index.sign()
         self._index.link(cores(), progress)
         self._failed_rows, self.note = None, ""
         self._save(self._index)
