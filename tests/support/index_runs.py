@@ -135,7 +135,7 @@ def bounds_differ(bound_rows, loop) -> list[str]:
         both = []
         for form in (bound_rows, loop):
             bounds = np.zeros(48, dtype=np.float32)
-            highest = form(codes, codes.view(np.float32), among, 16, 32, query, *numbers, bounds)
+            highest = form(codes, codes.view(np.float32), among, 16, 32, query, *numbers, bounds, 8)
             both.append((np.float32(highest).tobytes(), bounds.tobytes()))
         if both[0] != both[1]:
             differ.append(f"bounds, turn {turn}")
@@ -213,8 +213,8 @@ def integers() -> list[str]:
     fast_bounds = sign_intrinsics.bound_rows
 
     @njit
-    def bounds_by_instructions(codes, values, among, start, after, query, scale, constant, width, bounds):
-        return fast_bounds(codes, values, among, start, after, query, scale, constant, width, bounds)
+    def bounds_by_instructions(codes, values, among, start, after, query, scale, constant, width, bounds, place):
+        return fast_bounds(codes, values, among, start, after, query, scale, constant, width, bounds, place)
 
     plain = {name: njit(loop) for name, loop in LOOPS.items()}
     differ = bounds_differ(bounds_by_instructions, plain["bound_rows"])

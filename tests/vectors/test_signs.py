@@ -50,14 +50,15 @@ def test_bounds_are_those_of_plain_arithmetic(dimensions):
     among = rng.permutation(20)
     scale, constant, width = (np.float32(x) for x in (0.01, -0.3, 2.0))
     bounds = np.zeros(20, dtype=np.float32)
-    highest = kernels.bound_rows(codes, values, among, 4, 4, query, scale, constant, width, bounds)
-    for place in (4, 11, 19):
-        factor, spread, half_square = values[among[place], :3].tolist()
-        bits = f"{int.from_bytes(codes[among[place], kernels.SIGNS_FROM :].tobytes(), 'little'):b}"[::-1]
-        total = sum(int(query[i]) for i in range(signs.padded(dimensions)) if bits[i : i + 1] == "1")
+    highest = kernels.bound_rows(codes, values, among, 4, 4, query, scale, constant, width, bounds, 2)
+    for i in (0, 7, 15):
+        row = among[4 + i]
+        factor, spread, half_square = values[row, :3].tolist()
+        bits = f"{int.from_bytes(codes[row, kernels.SIGNS_FROM :].tobytes(), 'little'):b}"[::-1]
+        total = sum(int(query[j]) for j in range(signs.padded(dimensions)) if bits[j : j + 1] == "1")
         expected = factor * (0.01 * total + 0.3) + 2 * spread - half_square
-        assert bounds[place] == pytest.approx(expected, rel=1e-4, abs=1e-4)
-    assert highest == bounds[4:].max() and not bounds[:4].any()
+        assert bounds[2 + i] == pytest.approx(expected, rel=1e-4, abs=1e-4)
+    assert highest == bounds[2:18].max() and not bounds[:2].any() and not bounds[18:].any()
 
 
 def estimated(vectors: np.ndarray, query: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:

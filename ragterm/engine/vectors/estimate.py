@@ -6,7 +6,9 @@ From there it goes as in `scan.py`, with that bound in place of Cauchy's and Sch
 - Of the rows with the highest bounds, some `k`, the scores in full say what score T at least k rows reach.
 - A row whose bound lies below T is passed over: as often as the bound fails, wrongly. That is section 3.3 of the paper of RaBitQ:
   how many rows are scored again is not a parameter, it follows from the bound.
-- The others are scored by their codes of 4 bits, which are off by a twentieth as much, and those that may still reach T in full.
+- The others are scored by their codes of 4 bits, which are off by a seventh as much, and in full if they may be better than the worst
+  of those k. These two scores are compared with one another, not with T: what the errors of 4 bits have in common, as where all vectors
+  lie to one side of the origin, cancels, and what remains is taken to have no direction, as after a rotation.
 
 So the rows that it returns have the right scores, and the recall is what the bounds' confidence makes it.
 """
@@ -40,7 +42,8 @@ if TYPE_CHECKING:
 
 CONFIDENCE = 2.0
 """How many standard deviations an estimate is allowed to lie too low: of rows with a score of exactly T one in fifty lies lower, and
-most of the nearest lie above T (the paper's epsilon_0 is 1.9). A bound on the error of 4 bits is taken at `CONFIDENCE_4`."""
+most of the nearest lie above T (the paper's epsilon_0 is 1.9). The difference
+of two scores by codes of 4 bits is allowed to be `CONFIDENCE_4` times the deviation of one."""
 CONFIDENCE_4 = 3.0
 MOST_WANTED = 100
 """The rows with the highest bounds are kept in order, one by one: for a larger k the exact scan is as quick."""
@@ -95,17 +98,16 @@ def bound_all(at: Estimating, among: Rows, scale: Any, constant: Any, width: Any
     """Put the bounds of the rows `among` (m,) into at.bounds, and the highest of each sixteen into at.highest."""
     count = among.shape[0]
     whole = count - count % ROWS_AT_ONCE
-    for start in range(0, whole, ROWS_AT_ONCE):
-        after = min(start + AHEAD, whole - ROWS_AT_ONCE)
-        at.highest[start // ROWS_AT_ONCE] = bound_rows(
-            at.signs, at.values, among, start, after, at.query, scale, constant, width, at.bounds
-        )
     if whole < count:
         for i in range(ROWS_AT_ONCE):
             at.last[i] = among[min(whole + i, count - 1)]
-        at.highest[whole // ROWS_AT_ONCE] = bound_rows(
-            at.signs, at.values, at.last, 0, 0, at.query, scale, constant, width, at.bounds[whole:]
-        )
+    for part in range(2):
+        rows, first, end = (among, 0, whole) if part == 0 else (at.last, whole, count)
+        for place in range(first, end, ROWS_AT_ONCE):
+            after = max(0, min(place - first + AHEAD, end - first - ROWS_AT_ONCE))
+            at.highest[place // ROWS_AT_ONCE] = bound_rows(
+                at.signs, at.values, rows, place - first, after, at.query, scale, constant, width, at.bounds, place
+            )
 
 
 @inlined_kernel
@@ -158,11 +160,12 @@ def scan_estimates(box: Box, query: Floats, among: Rows, k: int, wanted: int, me
     bound_all(at, among, scale, constant, np.float32(CONFIDENCE * length))
 
     unit = step * quantise_query(query, scratch, prepared.zero, 0.0)
-    count = reached(at, among, reached_by_some(at, among.shape[0], wanted))
-    least = score_of_some(prepared, query, chosen, count, k, metric, unit, length)
-    count = reached(at, among, least)
+    lowest = reached_by_some(at, among.shape[0], wanted)
+    count = reached(at, among, lowest)
+    least, least_by_nibbles = scores_of_some(prepared, query, chosen, count, k, metric, unit, length)
+    count = reached(at, among, min(least, lowest))
     width = CONFIDENCE_4 * length / math.sqrt(query.shape[0])
-    count = reached_by_nibbles(prepared, chosen, count, metric, unit, width, least)
+    count = reached_by_nibbles(prepared, chosen, count, metric, unit, width, least_by_nibbles)
     size = 0
     for i in range(count):
         size = insert_result(result, size, k, chosen[i], full_score(prepared, metric, chosen[i], query))
@@ -183,11 +186,11 @@ def nibble_score(prepared: Prepared, row: int, metric: int, unit: float) -> floa
 
 
 @inlined_kernel
-def score_of_some(
+def scores_of_some(
     prepared: Prepared, query: Floats, chosen: Rows, count: int, k: int, metric: int, unit: float, length: float
-) -> float:
-    """A score, on the scale of `nibble_score`, that `k` live rows reach: the lowest in full of the `k` best of chosen[:count] by codes
-    of 4 bits. -inf where fewer live."""
+) -> tuple[float, float]:
+    """A score that `k` live rows reach, and one by codes of 4 bits that the same rows reach: of the `k` best of chosen[:count] by those
+    codes the lowest in full, on the scale of `nibble_score`, and the lowest. -inf where fewer live."""
     result = prepared.result
     for i in range(count):
         prefetch(prepared.graph.codes, chosen[i])
@@ -196,20 +199,21 @@ def score_of_some(
         if prepared.alive[chosen[i]]:
             size = insert_result(result, size, k, chosen[i], nibble_score(prepared, chosen[i], metric, unit))
     if size < k:
-        return -np.inf
+        return -np.inf, -np.inf
     least = np.inf
     for i in range(k):
         prefetch(prepared.vectors, result.rows[i])
     for i in range(k):
         least = min(least, full_score(prepared, metric, result.rows[i], query))
-    return (least + length * length) / 2 if metric == EUCLIDEAN else least
+    return (least + length * length) / 2 if metric == EUCLIDEAN else least, result.scores[k - 1]
 
 
 @inlined_kernel
 def reached_by_nibbles(
     prepared: Prepared, chosen: Rows, count: int, metric: int, unit: float, width: float, least: float
 ) -> int:
-    """Leave of chosen[:count] the live rows whose score in full may be `least` by their codes of 4 bits; how many those are."""
+    """Leave of chosen[:count] the live rows that may be better than one with the score `least` by codes of 4 bits; how many those
+    are."""
     ahead = min(count, AHEAD_4)
     for i in range(ahead):
         prefetch(prepared.graph.codes, chosen[i])

@@ -156,13 +156,14 @@ def _bound_rows_numpy(
     constant: np.float32,
     width: np.float32,
     bounds: Floats,
+    place: int,
 ) -> np.float32:
     rows = among[start : start + ROWS_AT_ONCE]
     bits = np.unpackbits(signs[rows, SIGNS_FROM : SIGNS_FROM + len(query) // 8], axis=1, bitorder="little")
     totals = (bits.astype(np.int64) @ query.astype(np.int64)).astype(np.float32)
     estimates = values[rows, FACTOR] * (scale * totals - constant)
-    bounds[start : start + ROWS_AT_ONCE] = estimates + width * values[rows, SPREAD] - values[rows, HALF_SQUARE]
-    return np.float32(bounds[start : start + ROWS_AT_ONCE].max())
+    bounds[place : place + ROWS_AT_ONCE] = estimates + width * values[rows, SPREAD] - values[rows, HALF_SQUARE]
+    return np.float32(bounds[place : place + ROWS_AT_ONCE].max())
 
 
 @interpreted_as(_bound_rows_numpy)
@@ -177,23 +178,24 @@ def bound_rows(
     constant: np.float32,
     width: np.float32,
     bounds: Floats,
+    place: int,
 ) -> np.float32:
     """For the sixteen rows among[start], ... and each one's total, the sum of the query's components where its bit is set:
 
-        bounds[start + i] = FACTOR (scale total - constant) + width SPREAD - HALF_SQUARE
+        bounds[place + i] = FACTOR (scale total - constant) + width SPREAD - HALF_SQUARE
 
     and the largest of them. The sixteen rows among[after], ... are fetched meanwhile. `values` are the bytes of `signs` (n, width) as
     float32; the components of `query` (whole groups,) are at most 127 / 6 in magnitude."""
     highest = np.float32(-np.inf)
-    for place in range(start, start + ROWS_AT_ONCE):
-        row = among[place]
+    for other in range(ROWS_AT_ONCE):
+        row = among[start + other]
         total = np.int32(0)
         for i in range(query.shape[0]):
             if signs[row, SIGNS_FROM + i // 8] >> (i % 8) & 1:
                 total += np.int32(query[i])
         estimate = values[row, FACTOR] * (scale * np.float32(total) - constant)
-        bounds[place] = estimate + width * values[row, SPREAD] - values[row, HALF_SQUARE]
-        highest = max(highest, bounds[place])
+        bounds[place + other] = estimate + width * values[row, SPREAD] - values[row, HALF_SQUARE]
+        highest = max(highest, bounds[place + other])
     return highest
 
 

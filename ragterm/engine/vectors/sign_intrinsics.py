@@ -98,6 +98,7 @@ def bound_rows(
     constant: Any,
     width: Any,
     bounds: Any,
+    place: Any,
 ) -> Any:
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         query_first = array_start(context, builder, signature.args[5], arguments[5])
@@ -119,8 +120,8 @@ def bound_rows(
 
         def keep_head(head: Any, i: int) -> None:
             # Such that the shuffles within lanes below leave them in order; early, for they are read in another width.
-            place = builder.gep(numbers, [ir.Constant(I32, i % 4 * 4 + i // 4)])
-            builder.store(load(builder, head, HEAD, 16), place)
+            slot = builder.gep(numbers, [ir.Constant(I32, i % 4 * 4 + i // 4)])
+            builder.store(load(builder, head, HEAD, 16), slot)
 
         alone = builder.icmp_signed("==", length, at(GROUP))
         with builder.if_else(alone, likely=True) as (one_group, several):
@@ -158,10 +159,10 @@ def bound_rows(
         scaled = builder.fsub(builder.fmul(_repeated(builder, arguments[6]), total), _repeated(builder, arguments[7]))
         bound = builder.fadd(builder.fmul(factor, scaled), builder.fmul(_repeated(builder, arguments[8]), spread))
         bound = builder.fsub(bound, half_square)
-        place = builder.add(
-            array_start(context, builder, signature.args[9], arguments[9]), builder.shl(arguments[3], at(2))
+        into = builder.add(
+            array_start(context, builder, signature.args[9], arguments[9]), builder.shl(arguments[10], at(2))
         )
-        builder.store(bound, builder.inttoptr(place, ir.PointerType(NUMBERS))).align = 4
+        builder.store(bound, builder.inttoptr(into, ir.PointerType(NUMBERS))).align = 4
         reduce = ir.FunctionType(F32, [NUMBERS])
         name = "llvm.vector.reduce.fmax.v16f32"
         function = builder.module.globals.get(name) or ir.Function(builder.module, reduce, name)
@@ -169,5 +170,5 @@ def bound_rows(
 
     number = types.float32
     return types.float32(
-        signs, values, among, types.int64, types.int64, query, number, number, number, bounds
+        signs, values, among, types.int64, types.int64, query, number, number, number, bounds, types.int64
     ), generate
