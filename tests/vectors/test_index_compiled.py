@@ -24,7 +24,7 @@ def runs(tmp_path_factory, numba_cache):
 def test_interpreted_and_compiled_runs_find_the_same(runs, tmp_path):
     run_python(SCRIPT, "loops", tmp_path / "loops.json", "small")
     by_loops = json.loads((tmp_path / "loops.json").read_text())["small"]
-    assert by_loops.keys() == runs["small"].keys() and len(by_loops) == 6 * 2 * 4 + 6
+    assert by_loops.keys() == runs["small"].keys() and len(by_loops) == 6 * 2 * 5 + 6
     for name, (rows, scores) in by_loops.items():
         assert runs["small"][name][0] == rows, name
         assert len(rows) >= 10
@@ -39,15 +39,21 @@ def test_instructions_give_the_integers_of_the_loops(runs):
 def test_nothing_is_compiled_for_a_caller(runs):
     """A query that is read-only, strided or a list, a folder's vectors, a k of numpy's: each once was another specialisation, for which
     the caller waited seconds."""
-    before, after = runs["specialisations"]
+    before, after, by_estimates = runs["specialisations"]
     assert min(before) >= 1
-    assert after == before
+    assert after == by_estimates == before
 
 
 @pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize("name", DATA)
 def test_exact_search_is_that_of_float64(runs, metric, name):
     assert runs["exact"][f"{metric} {name}"] == ""
+
+
+@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("name", DATA)
+def test_scans_by_estimates_find_the_best_whatever_the_data(runs, metric, name):
+    assert 0.97 <= runs["estimates"][f"{metric} {name}"] <= 1
 
 
 @pytest.mark.parametrize("metric", METRICS)

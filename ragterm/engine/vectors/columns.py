@@ -19,6 +19,7 @@ import numpy as np
 from ragterm.engine.vectors.column import Column
 from ragterm.engine.vectors.filters import Compares, Condition, Equals, Every, Exists, Fails, Filter, Some, parse_filter
 from ragterm.engine.vectors.growing import Growing, T
+from ragterm.engine.vectors.kernels import unlocked
 from ragterm.engine.vectors.metadata import Json, places
 
 if TYPE_CHECKING:
@@ -40,6 +41,11 @@ class Selection:
     def rows(self) -> NDArray[np.int64]:
         """Ascending, int64 (count,), read-only."""
         return _fixed(np.flatnonzero(self.bitmap).astype(np.int64, copy=False))
+
+    @cached_property
+    def listed(self) -> NDArray[np.int64]:
+        """`rows`, as kernels take them."""
+        return unlocked(self.rows)
 
 
 class MetadataColumns:

@@ -286,8 +286,8 @@ class VectorDB:
         ef_search: int | None = None,
         nprobe: int | None = None,
     ) -> tuple[Hits, str]:
-        """`search`, and what answered: the index ("hnsw", "ivf-flat", "ivf-pq"), or "exact": a scan, as of a small database, behind a
-        selective filter, or while kernels are not compiled."""
+        """`search`, and what answered: the index ("hnsw", "ivf-flat", "ivf-pq"), "exact": a scan, as of a small database, behind a
+        very selective filter, or while kernels are not compiled; or "estimates": a scan of codes of one bit, behind other filters."""
         self._look()
         state = self._index.state
         allowed = None if filter is None else self._matching(filter)

@@ -24,9 +24,10 @@ from typing import Any, TypeVar
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 KERNEL_MODULES = tuple(
-    f"ragterm.engine.vectors.{name}" for name in ("kernels", "hnsw", "connect", "search", "scan", "pq", "ivf_search")
+    f"ragterm.engine.vectors.{name}"
+    for name in ("kernels", "hnsw", "connect", "search", "scan", "signs", "estimate", "pq", "ivf_search")
 )
-_OTHER_SOURCES = ("ragterm.engine.vectors.intrinsics",)
+_OTHER_SOURCES = ("ragterm.engine.vectors.intrinsics", "ragterm.engine.vectors.sign_intrinsics")
 
 _loops: dict[Callable[..., Any], Callable[..., Any]] = {}
 _entries: set[Callable[..., Any]] = set()
@@ -146,8 +147,8 @@ def compile_kernels() -> bool:
         modules = [import_module(name) for name in KERNEL_MODULES]
         instructions = _instructions(numba)
         machine = {
-            plain: getattr(instructions, loop.__name__, None)
-            if plain in _leaves and hasattr(instructions, loop.__name__)
+            plain: instructions[loop.__name__]
+            if plain in _leaves and loop.__name__ in instructions
             else numba.njit(
                 cache=on_disk,
                 nogil=True,
@@ -175,13 +176,13 @@ def _liberties(function: Callable[..., Any]) -> Any:
     return {"reassoc", "nsz", "contract"} | ({"nnan"} if function in _finite else set())
 
 
-def _instructions(numba: Any) -> Any:
-    """The module `intrinsics` where this processor has what it uses, else None."""
+def _instructions(numba: Any) -> dict[str, Any]:
+    """What the modules of instructions hold where this processor has what they use, else nothing."""
     if numba.config.DISABLE_JIT:
-        return None
-    from ragterm.engine.vectors import intrinsics
+        return {}
+    from ragterm.engine.vectors import intrinsics, sign_intrinsics
 
-    return intrinsics if intrinsics.supported() else None
+    return vars(intrinsics) | vars(sign_intrinsics) if intrinsics.supported() else {}
 
 
 def numba_cache_folder() -> Path:

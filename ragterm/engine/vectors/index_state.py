@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 NO_ROWS = np.empty(0, dtype=np.int64)
 NOTHING = (NO_ROWS, np.empty(0))
+NO_SIGNS = np.empty((0, 64), dtype=np.uint8)
 _AT_ONCE = 4096
 
 
@@ -48,6 +49,9 @@ class State:
     words: NDArray[np.int16]  # (n, d) of 16 bits for cosine, or of the first rows only
     errors: Floats  # (n,) what the codes lost
     norms: NDArray[np.float64]  # (n,) half the squared length for Euclidean, else (0,)
+    signs: NDArray[np.uint8] = field(
+        default_factory=lambda: NO_SIGNS
+    )  # (n, width) of signs.py, or of the first rows only
     live: int = 0
     scale: Scale = Scale(1.0, 7.5, 1.0)  # noqa: RUF009
     fitted: int = 0  # rows when the scale was taken
@@ -90,6 +94,19 @@ class Ready:
     step: float
     part: int  # one entry for every so many of ef is scored in full
     names: NDArray[np.object_]  # kept alive: `prepared` refers to its memory
+
+
+@dataclass(frozen=True, slots=True)
+class EstimatesReady:
+    """What one thread's scans of one state by estimates need, with room for `k`."""
+
+    state: State
+    prepared: Prepared
+    box: Any
+    k: int
+    rows: Rows
+    scores: NDArray[np.float64]
+    step: float
 
 
 def made_ready(

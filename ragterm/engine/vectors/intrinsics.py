@@ -37,22 +37,27 @@ def supported() -> bool:
     return not config.CPU_NAME and all(features.get(name, False) for name in NEEDED)
 
 
-def _at(index: int) -> ir.Constant:
+def at(index: int) -> ir.Constant:
     return ir.Constant(I64, index)
 
 
-def _row(context: Any, builder: Any, kind: Any, array: Any, row: Any) -> tuple[Any, Any]:
+def row_address(context: Any, builder: Any, kind: Any, array: Any, row: Any) -> tuple[Any, Any]:
     """The address of the row of a matrix, and its length in bytes."""
     matrix = make_array(kind)(context, builder, array)
     stride = cgutils.unpack_tuple(builder, matrix.strides)[0]
     return builder.add(builder.ptrtoint(matrix.data, I64), builder.mul(row, stride)), stride
 
 
-def _start(context: Any, builder: Any, kind: Any, array: Any) -> Any:
+def array_start(context: Any, builder: Any, kind: Any, array: Any) -> Any:
     return builder.ptrtoint(make_array(kind)(context, builder, array).data, I64)
 
 
-def _load(builder: Any, address: Any, kind: Any, alignment: int = 1) -> Any:
+def shape_of(context: Any, builder: Any, kind: Any, array: Any) -> list[Any]:
+    shape: list[Any] = cgutils.unpack_tuple(builder, make_array(kind)(context, builder, array).shape)
+    return shape
+
+
+def load(builder: Any, address: Any, kind: Any, alignment: int = 1) -> Any:
     value = builder.load(builder.inttoptr(address, ir.PointerType(kind)))
     value.align = alignment
     return value
@@ -64,7 +69,13 @@ def _call(builder: Any, name: str, result: Any, *arguments: Any) -> Any:
     return builder.call(function, arguments)
 
 
-def _add_products(builder: Any, sums: Any, unsigned: Any, signed: Any) -> Any:
+def fetch(builder: Any, address: Any) -> None:
+    read, every_level, data = (ir.Constant(I32, value) for value in (0, 3, 1))
+    line = builder.inttoptr(address, ir.PointerType(I8))
+    _call(builder, "llvm.prefetch.p0", ir.VoidType(), line, read, every_level, data)
+
+
+def add_products(builder: Any, sums: Any, unsigned: Any, signed: Any) -> Any:
     """VPDPBUSD."""
     name = "llvm.x86.avx512.vpdpbusd.512"
     function = builder.module.globals.get(name)
@@ -82,8 +93,8 @@ def _total(builder: Any, sums: Any) -> Any:
 def _over_blocks(builder: Any, length: Any, start: list[Any], step: Callable[[Any, list[Any]], list[Any]]) -> list[Any]:
     """`step(offset, sums)` for every 64 bytes of `length`."""
     kept = [cgutils.alloca_once_value(builder, value) for value in start]
-    with cgutils.for_range(builder, builder.lshr(length, _at(6))) as loop:
-        offset = builder.shl(loop.index, _at(6))
+    with cgutils.for_range(builder, builder.lshr(length, at(6))) as loop:
+        offset = builder.shl(loop.index, at(6))
         for slot, value in zip(kept, step(offset, [builder.load(slot) for slot in kept]), strict=True):
             builder.store(value, slot)
     return [builder.load(slot) for slot in kept]
@@ -92,13 +103,13 @@ def _over_blocks(builder: Any, length: Any, start: list[Any], step: Callable[[An
 @intrinsic  # type: ignore[misc]
 def dot_bytes(typing: Any, codes: Any, row: Any, query: Any) -> Any:
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        address, length = _row(context, builder, signature.args[0], arguments[0], arguments[1])
-        query_address = _start(context, builder, signature.args[2], arguments[2])
+        address, length = row_address(context, builder, signature.args[0], arguments[0], arguments[1])
+        query_address = array_start(context, builder, signature.args[2], arguments[2])
 
         def step(offset: Any, sums: list[Any]) -> list[Any]:
-            unsigned = _load(builder, builder.add(address, offset), BYTES)
-            signed = _load(builder, builder.add(query_address, offset), BYTES)
-            return [_add_products(builder, sums[0], unsigned, signed)]
+            unsigned = load(builder, builder.add(address, offset), BYTES)
+            signed = load(builder, builder.add(query_address, offset), BYTES)
+            return [add_products(builder, sums[0], unsigned, signed)]
 
         return _total(builder, _over_blocks(builder, length, [ZERO_SUMS], step)[0])
 
@@ -108,13 +119,13 @@ def dot_bytes(typing: Any, codes: Any, row: Any, query: Any) -> Any:
 @intrinsic  # type: ignore[misc]
 def dot_rows(typing: Any, codes: Any, a: Any, b: Any) -> Any:
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        address, length = _row(context, builder, signature.args[0], arguments[0], arguments[1])
-        other, _ = _row(context, builder, signature.args[0], arguments[0], arguments[2])
+        address, length = row_address(context, builder, signature.args[0], arguments[0], arguments[1])
+        other, _ = row_address(context, builder, signature.args[0], arguments[0], arguments[2])
 
         def step(offset: Any, sums: list[Any]) -> list[Any]:
-            unsigned = _load(builder, builder.add(address, offset), BYTES)
-            signed = builder.xor(_load(builder, builder.add(other, offset), BYTES), SIGN_BITS)
-            return [_add_products(builder, sums[0], unsigned, signed)]
+            unsigned = load(builder, builder.add(address, offset), BYTES)
+            signed = builder.xor(load(builder, builder.add(other, offset), BYTES), SIGN_BITS)
+            return [add_products(builder, sums[0], unsigned, signed)]
 
         return _total(builder, _over_blocks(builder, length, [ZERO_SUMS], step)[0])
 
@@ -124,17 +135,17 @@ def dot_rows(typing: Any, codes: Any, a: Any, b: Any) -> Any:
 @intrinsic  # type: ignore[misc]
 def dot_nibbles(typing: Any, codes: Any, row: Any, query: Any) -> Any:
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        address, length = _row(context, builder, signature.args[0], arguments[0], arguments[1])
-        query_address = _start(context, builder, signature.args[2], arguments[2])
+        address, length = row_address(context, builder, signature.args[0], arguments[0], arguments[1])
+        query_address = array_start(context, builder, signature.args[2], arguments[2])
 
         def step(offset: Any, sums: list[Any]) -> list[Any]:
-            block = _load(builder, builder.add(address, offset), BYTES)
-            first = builder.add(query_address, builder.shl(offset, _at(1)))
+            block = load(builder, builder.add(address, offset), BYTES)
+            first = builder.add(query_address, builder.shl(offset, at(1)))
             low = builder.and_(block, LOW_HALVES)
             high = builder.lshr(block, FOUR_BITS)
             return [
-                _add_products(builder, sums[0], low, _load(builder, first, BYTES)),
-                _add_products(builder, sums[1], high, _load(builder, builder.add(first, _at(64)), BYTES)),
+                add_products(builder, sums[0], low, load(builder, first, BYTES)),
+                add_products(builder, sums[1], high, load(builder, builder.add(first, at(64)), BYTES)),
             ]
 
         low, high = _over_blocks(builder, length, [ZERO_SUMS, ZERO_SUMS], step)
@@ -146,11 +157,9 @@ def dot_nibbles(typing: Any, codes: Any, row: Any, query: Any) -> Any:
 @intrinsic  # type: ignore[misc]
 def prefetch(typing: Any, rows: Any, row: Any) -> Any:
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        address, length = _row(context, builder, signature.args[0], arguments[0], arguments[1])
-        with cgutils.for_range(builder, builder.lshr(builder.add(length, _at(63)), _at(6))) as loop:
-            line = builder.inttoptr(builder.add(address, builder.shl(loop.index, _at(6))), ir.PointerType(I8))
-            read, every_level, data = (ir.Constant(I32, value) for value in (0, 3, 1))
-            _call(builder, "llvm.prefetch.p0", ir.VoidType(), line, read, every_level, data)
+        address, length = row_address(context, builder, signature.args[0], arguments[0], arguments[1])
+        with cgutils.for_range(builder, builder.lshr(builder.add(length, at(63)), at(6))) as loop:
+            fetch(builder, builder.add(address, builder.shl(loop.index, at(6))))
         return context.get_dummy_value()
 
     return types.void(rows, types.int64), generate
@@ -159,10 +168,10 @@ def prefetch(typing: Any, rows: Any, row: Any) -> Any:
 @intrinsic  # type: ignore[misc]
 def prefetch_object(typing: Any, slots: Any, row: Any) -> Any:
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        slot = builder.add(_start(context, builder, signature.args[0], arguments[0]), builder.shl(arguments[1], _at(3)))
-        line = builder.inttoptr(_load(builder, slot, I64, 8), ir.PointerType(I8))
-        read, every_level, data = (ir.Constant(I32, value) for value in (0, 3, 1))
-        _call(builder, "llvm.prefetch.p0", ir.VoidType(), line, read, every_level, data)
+        slot = builder.add(
+            array_start(context, builder, signature.args[0], arguments[0]), builder.shl(arguments[1], at(3))
+        )
+        fetch(builder, load(builder, slot, I64, 8))
         return context.get_dummy_value()
 
     return types.void(slots, types.int64), generate
@@ -173,8 +182,8 @@ def insert_sorted(typing: Any, entries: Any, length: Any, entry: Any) -> Any:
     """Without a branch: new[i] = min(old[i], max(old[i - 1], entry)), eight at a time from the end; old[-1] is the smallest number."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        first = _start(context, builder, signature.args[0], arguments[0])
-        blocks = builder.lshr(arguments[1], _at(3))
+        first = array_start(context, builder, signature.args[0], arguments[0])
+        blocks = builder.lshr(arguments[1], at(3))
         spread = ir.Constant(ir.VectorType(I32, 8), [0] * 8)
         undefined = ir.Constant(ENTRIES, ir.Undefined)
         added = builder.shuffle_vector(
@@ -182,17 +191,17 @@ def insert_sorted(typing: Any, entries: Any, length: Any, entry: Any) -> Any:
         )
         smallest = ir.Constant(ENTRIES, [SMALLEST] * 8)
         by_one = ir.Constant(ir.VectorType(I32, 8), list(range(7, 15)))
-        last = builder.sub(blocks, _at(1))
+        last = builder.sub(blocks, at(1))
         above = cgutils.alloca_once_value(
-            builder, _load(builder, builder.add(first, builder.shl(last, _at(6))), ENTRIES, 8)
+            builder, load(builder, builder.add(first, builder.shl(last, at(6))), ENTRIES, 8)
         )
-        smaller = cgutils.alloca_once_value(builder, _at(0))
+        smaller = cgutils.alloca_once_value(builder, at(0))
         with cgutils.for_range(builder, blocks) as loop:
             block = builder.sub(last, loop.index)
-            address = builder.add(first, builder.shl(block, _at(6)))
-            is_first = builder.icmp_signed("==", block, _at(0))
-            below_address = builder.select(is_first, address, builder.sub(address, _at(64)))
-            loaded = _load(builder, below_address, ENTRIES, 8)
+            address = builder.add(first, builder.shl(block, at(6)))
+            is_first = builder.icmp_signed("==", block, at(0))
+            below_address = builder.select(is_first, address, builder.sub(address, at(64)))
+            loaded = load(builder, below_address, ENTRIES, 8)
             below = builder.select(is_first, smallest, loaded)
             here = builder.load(above)
             shifted = builder.shuffle_vector(below, here, by_one)
@@ -223,13 +232,13 @@ def _words(value: int) -> ir.Constant:
 
 def _looked_up(builder: Any, table: Any, first: int, code: Any) -> Any:
     """VPERMI2W: of the 64 words of the table from `first` on, for each code the one that its six lower bits name."""
-    one, other = (_load(builder, builder.add(table, _at(2 * (first + half))), WORDS) for half in (0, 32))
+    one, other = (load(builder, builder.add(table, at(2 * (first + half))), WORDS) for half in (0, 32))
     return _call(builder, "llvm.x86.avx512.vpermi2var.hi.512", WORDS, one, code, other)
 
 
 def _of_256(builder: Any, table: Any, codes: Any) -> Any:
     """For each of 32 codes its word in a table of 256, which four pairs of registers hold: the two upper bits choose the pair."""
-    code = builder.zext(_load(builder, codes, HALF_BYTES), WORDS)
+    code = builder.zext(load(builder, codes, HALF_BYTES), WORDS)
     by_64, by_128 = (builder.icmp_unsigned("!=", builder.and_(code, _words(bit)), ZERO_WORDS) for bit in (64, 128))
     found = [_looked_up(builder, table, first, code) for first in (0, 64, 128, 192)]
     return builder.select(by_128, builder.select(by_64, found[3], found[2]), builder.select(by_64, found[1], found[0]))
@@ -238,8 +247,8 @@ def _of_256(builder: Any, table: Any, codes: Any) -> Any:
 def _of_16_and_16(builder: Any, table: Any, codes: Any) -> Any:
     """For each of 32 bytes its lower half's word in a table of 16, and its upper half's in the next, added: both tables are one
     register (VPERMW)."""
-    code = builder.zext(_load(builder, codes, HALF_BYTES), WORDS)
-    words = _load(builder, table, WORDS)
+    code = builder.zext(load(builder, codes, HALF_BYTES), WORDS)
+    words = load(builder, table, WORDS)
     low = builder.and_(code, _words(15))
     high = builder.add(builder.lshr(code, _words(4)), _words(16))
     found = [_call(builder, "llvm.x86.avx512.permvar.hi.512", WORDS, words, part) for part in (low, high)]
@@ -251,31 +260,31 @@ def _page_sums(look_up: Callable[[Any, Any, Any], Any], table_bytes: int, at_onc
     belong to them, and so many results as `at_once` add up within 16 bits."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        address, length = _row(context, builder, signature.args[0], arguments[0], arguments[1])
-        table = _start(context, builder, signature.args[2], arguments[2])
+        address, length = row_address(context, builder, signature.args[0], arguments[0], arguments[1])
+        table = array_start(context, builder, signature.args[2], arguments[2])
         kept = cgutils.alloca_once_value(builder, ir.Constant(PAGE_SUMS, [0] * 32))
-        parts = builder.lshr(length, _at(5))
-        groups = builder.udiv(parts, _at(at_once))
+        parts = builder.lshr(length, at(5))
+        groups = builder.udiv(parts, at(at_once))
 
         def add(first: Any, count: int) -> None:
             words = ZERO_WORDS
             for i in range(count):
-                part = builder.add(first, _at(i))
-                here = builder.add(address, builder.shl(part, _at(5)))
+                part = builder.add(first, at(i))
+                here = builder.add(address, builder.shl(part, at(5)))
                 words = builder.add(
-                    words, look_up(builder, builder.add(table, builder.mul(part, _at(table_bytes))), here)
+                    words, look_up(builder, builder.add(table, builder.mul(part, at(table_bytes))), here)
                 )
             builder.store(builder.add(builder.load(kept), builder.sext(words, PAGE_SUMS)), kept)
 
         with cgutils.for_range(builder, groups) as loop:
-            add(builder.mul(loop.index, _at(at_once)), at_once)
-        done = builder.mul(groups, _at(at_once))
+            add(builder.mul(loop.index, at(at_once)), at_once)
+        done = builder.mul(groups, at(at_once))
         with cgutils.for_range(builder, builder.sub(parts, done)) as loop:
             add(builder.add(done, loop.index), 1)
         sums = builder.load(kept)
         stored = builder.store(
             sums,
-            builder.inttoptr(_start(context, builder, signature.args[3], arguments[3]), ir.PointerType(PAGE_SUMS)),
+            builder.inttoptr(array_start(context, builder, signature.args[3], arguments[3]), ir.PointerType(PAGE_SUMS)),
         )
         stored.align = 4
         return builder.sext(_call(builder, "llvm.vector.reduce.smax.v32i32", I32, sums), I64)

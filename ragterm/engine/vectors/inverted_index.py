@@ -179,6 +179,11 @@ class InvertedIndex(LookingIntoLists):
     def shorten(self) -> None:
         """There is nothing that could be kept shorter."""
 
+    unsigned = 0
+
+    def sign(self) -> None:
+        """There are no codes of one bit."""
+
     def link(self, threads: int = 1, progress: Progress | None = None) -> None:
         """Make the lists, or make them anew, where that is due; take tombstones out of them. Searches and changes go on meanwhile.
         `progress` is told (rows done, all rows), and may raise to stop."""

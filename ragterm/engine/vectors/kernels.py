@@ -1,8 +1,8 @@
 """The leaves of every search: products of codes, and the order in which a search keeps what it has met.
 
 Each is written here as a plain loop, which is its definition and what runs on a processor without the instructions that
-`intrinsics.py` uses; where those are there, the form of the same name stands in. Products of codes are integers, so both forms
-give the same bits, and with them the same graph and the same walk through it.
+`intrinsics.py` and `sign_intrinsics.py` use; where those are there, the form of the same name stands in. Products of codes are
+integers, so both forms give the same bits, and with them the same graph and the same walk through it.
 
 Codes (`codes.py`) are unsigned: a byte for each dimension, or a nibble, in blocks of 64 bytes that hold 128 dimensions: byte i
 of a block has dimension i in its lower half and dimension 64 + i in its upper. Queries are signed bytes in plain order. Rows
@@ -36,6 +36,13 @@ FURTHEST = 0x7FFFFFFFFFFFFFFF
 """Sorts behind every entry."""
 ENTRIES_AT_ONCE = 8
 """Sorted arrays of entries have a length divisible by this."""
+FACTOR, SPREAD, HALF_SQUARE = 0, 1, 2
+"""The places of the numbers (float32) at the head of a row of codes of one bit (`signs.py`), and
+SIGNS_FROM, the byte where its bits begin."""
+SIGNS_FROM = 16
+GROUP = 384
+"""Components of a query that are added up together before their sums are widened."""
+ROWS_AT_ONCE = 16
 
 
 def _dot_bytes_numpy(codes: Codes, row: int, query: Query) -> int:
@@ -136,6 +143,60 @@ def squared_distance(vectors: Floats, row: int, query: Floats) -> float:
         gap = np.float64(vectors[row, i]) - np.float64(query[i])
         total += gap * gap
     return total
+
+
+def _bound_rows_numpy(
+    signs: Codes,
+    values: Floats,
+    among: Entries,
+    start: int,
+    after: int,
+    query: Query,
+    scale: np.float32,
+    constant: np.float32,
+    width: np.float32,
+    bounds: Floats,
+    place: int,
+) -> np.float32:
+    rows = among[start : start + ROWS_AT_ONCE]
+    bits = np.unpackbits(signs[rows, SIGNS_FROM : SIGNS_FROM + len(query) // 8], axis=1, bitorder="little")
+    totals = (bits.astype(np.int64) @ query.astype(np.int64)).astype(np.float32)
+    estimates = values[rows, FACTOR] * (scale * totals - constant)
+    bounds[place : place + ROWS_AT_ONCE] = estimates + width * values[rows, SPREAD] - values[rows, HALF_SQUARE]
+    return np.float32(bounds[place : place + ROWS_AT_ONCE].max())
+
+
+@interpreted_as(_bound_rows_numpy)
+def bound_rows(
+    signs: Codes,
+    values: Floats,
+    among: Entries,
+    start: int,
+    after: int,
+    query: Query,
+    scale: np.float32,
+    constant: np.float32,
+    width: np.float32,
+    bounds: Floats,
+    place: int,
+) -> np.float32:
+    """For the sixteen rows among[start], ... and each one's total, the sum of the query's components where its bit is set:
+
+        bounds[place + i] = FACTOR (scale total - constant) + width SPREAD - HALF_SQUARE
+
+    and the largest of them. The sixteen rows among[after], ... are fetched meanwhile. `values` are the bytes of `signs` (n, width) as
+    float32; the components of `query` (whole groups,) are at most 127 / 6 in magnitude."""
+    highest = np.float32(-np.inf)
+    for other in range(ROWS_AT_ONCE):
+        row = among[start + other]
+        total = np.int32(0)
+        for i in range(query.shape[0]):
+            if signs[row, SIGNS_FROM + i // 8] >> (i % 8) & 1:
+                total += np.int32(query[i])
+        estimate = values[row, FACTOR] * (scale * np.float32(total) - constant)
+        bounds[place + other] = estimate + width * values[row, SPREAD] - values[row, HALF_SQUARE]
+        highest = max(highest, bounds[place + other])
+    return highest
 
 
 @leaf

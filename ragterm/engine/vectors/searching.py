@@ -1,7 +1,7 @@
 """How a `VectorIndex` is searched: the choice between a scan of the codes, which is exact, and a walk through the graph.
 
-A scan answers where few rows are asked for: in small indexes, behind a selective filter, and for rows that are not linked yet. Until
-the kernels are compiled, numpy answers, exactly.
+A scan answers where few rows are asked for: in small indexes, behind a selective filter, and for rows that are not linked yet. Behind a
+filter that leaves many hundreds it goes by estimates (`estimate.py`). Until the kernels are compiled, numpy answers, exactly.
 """
 
 from __future__ import annotations
@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ragterm.engine.types.errors import UsageError
-from ragterm.engine.vectors import execution, hnsw, scan, search
+from ragterm.engine.vectors import estimate, execution, hnsw, scan, search
 from ragterm.engine.vectors.codes import step_of
 from ragterm.engine.vectors.columns import Selection
 from ragterm.engine.vectors.flat import checked_vectors
 from ragterm.engine.vectors.index_state import (
     NO_ROWS,
     NOTHING,
+    EstimatesReady,
     Ready,
     State,
     exact_by_numpy,
@@ -43,6 +44,8 @@ if TYPE_CHECKING:
 
 EXACT_LIMIT = 5_000
 """Up to this many rows a scan is about as quick as a walk, and never misses."""
+FEWEST_ESTIMATED = 200
+"""Behind a filter that leaves fewer rows than this the exact scan is as quick as the one by estimates."""
 SCAN_LIMIT = 20_000
 """Behind a filter that leaves at most this many rows, they are scanned."""
 MOST_SCANNED = 1000
@@ -65,6 +68,7 @@ class Searching:
     names: NDArray[np.object_]
     _metric: int
     _shape: tuple[int]
+    _flips: Floats
     _state: State
     _local: threading.local
 
@@ -96,11 +100,15 @@ class Searching:
             and query.dtype is _FLOAT32
             and query.shape == self._shape
             and query.flags.carray
-            and allowed is None
             and type(k) is int
         ):
             kept = self._kept()
-            if kept is not None and kept.state is state and kept.quick and kept.k >= k > 0:
+            if allowed is not None:
+                found = self._quickly_estimated(state, query, k, allowed)
+                if found is not None:
+                    rows, scores = found
+                    return list(zip(names[rows].tolist(), scores.tolist()))  # noqa: B905
+            elif kept is not None and kept.state is state and kept.quick and kept.k >= k > 0:
                 width = ef or EF_SEARCH
                 if width < k:
                     width = k
@@ -141,7 +149,8 @@ class Searching:
     def answered(
         self, state: State, query: ArrayLike, k: int, effort: int | None, allowed: Selection | Mask | None
     ) -> tuple[Rows, NDArray[np.float64], str]:
-        """`search` of `state`, and what answered: "hnsw", the graph, if need be with rows that are not linked yet; or "exact"."""
+        """`search` of `state`, and what answered: "hnsw", the graph, if need be with rows that are not linked yet;
+        "estimates", a scan of codes of one bit; or "exact"."""
         self._local.answered = "exact"
         rows, scores = self._searched(state, self._query(query), k, effort, allowed)
         return rows, scores, self._local.answered
@@ -183,15 +192,65 @@ class Searching:
 
     def _filtered(self, state: State, query: Floats, k: int, ef: int, allowed: Selection) -> Found:
         if allowed.count <= SCAN_LIMIT or state.linked < len(state.vectors) or not self._can_walk(state):
-            return self._scanned(state, query, k, within(allowed.rows, state))
+            return self._estimated(state, query, k, within(allowed.listed, state))
         share = min(1.0, allowed.count / max(1, state.live))
         wider = min(len(state.vectors), int(FILTERED_EF * max(ef, k) / share))
         mask = of_length(allowed.bitmap, len(state.vectors)) & state.alive
         prepared, count = self._walk(state, query, k, wider, mask)
         # The filter correlates with the vectors where far fewer of the nearest pass it than of all: a walk would miss some.
         if count < k or prepared.result.passed[0] < 0.5 * share * wider:
-            return self._scanned(state, query, k, within(allowed.rows, state))
+            return self._estimated(state, query, k, within(allowed.listed, state))
         return _found(prepared, count)
+
+    def _estimated(self, state: State, query: Floats, k: int, among: Rows) -> Found:
+        """The best `k` of these rows by the quicker scan: of many by estimates, of few exactly."""
+        few = len(among) < FEWEST_ESTIMATED or state.live <= EXACT_LIMIT
+        if few or k > estimate.MOST_WANTED or not execution.is_warm():
+            return self._scanned(state, query, k, among)
+        if not state.in_range or len(state.signs) < len(state.vectors):
+            return self._scanned(state, query, k, among)
+        self._local.answered = "estimates"
+        return self.estimate(query, k, among, state)
+
+    def _quickly_estimated(
+        self, state: State, query: Floats, k: int, allowed: Selection | Mask
+    ) -> tuple[Rows, NDArray[np.float64]] | None:
+        """`_estimated` in one call, of what was made ready at an earlier one: the scan leaves little of Python in the processor's
+        caches, where each step then takes longer. None: another way is to be taken, or more is to be said."""
+        ready = self._local.__dict__.get("estimating")
+        if ready is None or ready.state is not state or not 0 < k <= ready.k or type(allowed) is not Selection:
+            return None
+        if not FEWEST_ESTIMATED <= allowed.count <= SCAN_LIMIT or allowed.bitmap.shape[0] > state.alive.shape[0]:
+            return None
+        wanted = estimate.first_ones(k, state.alive.shape[0], state.live)
+        count = estimate.scan_estimates(ready.box, query, allowed.listed, k, wanted, self._metric, ready.step)
+        return None if count < 0 else (ready.rows[:count], ready.scores[:count])
+
+    def estimate(self, query: Floats, k: int, among: Rows, state: State | None = None) -> Found:
+        """The best `k` of the rows `among`, distinct, by their codes of one bit, of which there are as many as rows: some of a hundred
+        may be missing."""
+        state = state or self._state
+        if not state.in_range:
+            return exact_by_numpy(state, self._metric, query, k, among)
+        ready = self._estimating(state, k)
+        wanted = estimate.first_ones(k, len(state.alive), state.live)
+        how = (k, wanted, self._metric, ready.step)
+        count = _sound(estimate.scan_estimates(ready.box, query, unlocked(among), *how))
+        if count == search.OUT_OF_RANGE:
+            return exact_by_numpy(state, self._metric, query, k, among)
+        return ready.rows[:count].copy(), ready.scores[:count].copy()
+
+    def _estimating(self, state: State, k: int) -> EstimatesReady:
+        """What this thread's scans by estimates need, made anew when what its other searches need was."""
+        _, prepared = self._box(state, 1, k, None)
+        ready: EstimatesReady | None = self._local.__dict__.get("estimating")
+        if ready is None or ready.prepared is not prepared:
+            most = min(len(prepared.result.rows), estimate.MOST_WANTED)
+            room = estimate.first_ones(most, len(state.alive), state.live)
+            box = execution.boxed(estimate.made_estimating(prepared, state.signs, self._flips, room))
+            ready = EstimatesReady(state, prepared, box, most, *prepared.result[:2], state.scale.step)
+            self._local.estimating = ready
+        return ready
 
     def _walk(self, state: State, query: Floats, k: int, ef: int, allowed: Mask | None) -> tuple[Prepared, int]:
         """A search of the graph; its result stands in what is returned until this thread's next search."""

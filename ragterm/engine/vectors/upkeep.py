@@ -43,7 +43,7 @@ class Upkeep:
 
     @property
     def ready(self) -> bool:
-        return self._is_warm() and not self._due()
+        return self._is_warm() and not self._due() and not self._index.unsigned
 
     def look(self) -> None:
         """Start the thread if there is something to do for it."""
@@ -52,6 +52,7 @@ class Upkeep:
 
     def link(self, progress: Progress | None) -> None:
         warm.warm(self._index.kernels)
+        self._index.sign()
         self._index.link(cores(), progress)
         self._failed_rows, self.note = None, ""
         self._save(self._index)
@@ -86,7 +87,7 @@ class Upkeep:
             return False
         if self._failed_rows is not None and self._index.rows <= self._failed_rows + WAITING_ROWS:
             return False
-        return not self._is_warm() or self._due()
+        return not self._is_warm() or self._due() or self._index.unsigned > 0
 
     def _is_warm(self) -> bool:
         return execution.is_warm(self._index.kernels)
@@ -123,6 +124,7 @@ class Upkeep:
                 self._cannot_compile, self.note = True, "kernels are not compiled here: searches are answered by numpy"
                 return
         self._index.shorten()
+        self._index.sign()
         if self._due():
             self._index.link(cores(), self._go_on)
             self._failed_rows, self.note = None, ""

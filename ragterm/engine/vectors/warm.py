@@ -41,6 +41,8 @@ def _walk_graphs(dimensions: int) -> None:
         small.link(threads=1)
         small.walk(vectors[0], 3)
         small.scan(vectors[0], 3)
+        small.sign()
+        small.estimate(vectors[0], 3, np.arange(len(vectors)))
 
 
 def _probe_lists(dimensions: int) -> None:
