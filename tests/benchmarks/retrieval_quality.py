@@ -154,6 +154,7 @@ def main() -> None:
     parser.add_argument("--rerank", action="store_true")
     parser.add_argument("--precision", choices=["fp32", "int8"], default="fp32")
     parser.add_argument("--max-tokens", type=int, default=ChunkingSettings().max_tokens, help="chunking.max_tokens")
+    parser.add_argument("--strategy", default=ChunkingSettings().strategy, help="chunking.strategy")
     chosen = parser.parse_args()
     root = os.environ.get("RAGTERM_TEST_DATA")
     if not root:
@@ -162,7 +163,9 @@ def main() -> None:
     for name in chosen.sets:
         data = part_of(load_beir(Path(root) / name), chosen.queries)
         with tempfile.TemporaryDirectory() as folder:
-            rooms, entries = build(data, embedder, Path(folder), ChunkingSettings(max_tokens=chosen.max_tokens))
+            rooms, entries = build(
+                data, embedder, Path(folder), ChunkingSettings(max_tokens=chosen.max_tokens, strategy=chosen.strategy)
+            )
             sweep(name, data, rooms, entries, chosen.rerank)
 
 

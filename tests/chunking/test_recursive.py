@@ -26,7 +26,9 @@ PROSE = (
 
 
 def chunk(doc: Document, window: int = WINDOW, **changes: object) -> list[Chunk]:
-    return chunk_document(doc, "build1", ChunkingTools(minilm_tokenizer(), window), ChunkingSettings(**changes))  # type: ignore[arg-type]
+    return chunk_document(
+        doc, "build1", ChunkingTools(minilm_tokenizer(), window), ChunkingSettings(strategy="recursive", **changes)
+    )  # type: ignore[arg-type]
 
 
 def test_a_short_document_is_one_chunk() -> None:
@@ -50,7 +52,10 @@ def test_it_is_deterministic_and_the_id_names_what_it_is_made_from() -> None:
     for other in (dataclasses.replace(doc, id="doc2"), dataclasses.replace(doc, content_hash="hash2")):
         assert ids.isdisjoint(c.id for c in chunk(other))
     assert ids.isdisjoint(
-        c.id for c in chunk_document(doc, "build2", ChunkingTools(minilm_tokenizer(), WINDOW), ChunkingSettings())
+        c.id
+        for c in chunk_document(
+            doc, "build2", ChunkingTools(minilm_tokenizer(), WINDOW), ChunkingSettings(strategy="recursive")
+        )
     )
 
 

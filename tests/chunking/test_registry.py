@@ -47,11 +47,11 @@ MARKED_FAQ = "\n\n".join(
         (CSV, "pumps.csv", "table"),
         (CONTRACT, "supply.txt", "legal"),
         (CONTRACT, "supply.md", "legal"),
-        (FAQ, "faq.md", "recursive"),
+        (FAQ, "faq.md", "hierarchical"),
         (MARKED_FAQ, "faq.txt", "qa"),
-        (ESSAY, "essay.md", "recursive"),
-        (MANUAL, "manual.txt", "recursive"),
-        ("# Pumps\n\nA pump moves water.", "pumps.md", "recursive"),
+        (ESSAY, "essay.md", "hierarchical"),
+        (MANUAL, "manual.txt", "hierarchical"),
+        ("# Pumps\n\nA pump moves water.", "pumps.md", "hierarchical"),
     ],
 )
 def test_auto_chooses_by_kind_and_content(text: str, name: str, strategy: str) -> None:
@@ -121,4 +121,4 @@ def test_prose_of_every_test_collection_stays_recursive(name: str) -> None:
         for line, _ in zip(lines, range(400), strict=False):
             entry = json.loads(line)
             doc = Document(entry["_id"], entry["_id"], entry.get("title", ""), "text", "h", entry["text"], ())
-            assert strategy_for(doc, ChunkingSettings()) == "recursive", entry["_id"]
+            assert strategy_for(doc, ChunkingSettings()) == "hierarchical", entry["_id"]

@@ -1,8 +1,8 @@
 """Which strategy a document gets when nobody chose one.
 
 By kind where the kind decides: code by function, spreadsheets by rows. By content where it is beyond doubt: a text is legal, or a list
-of questions and answers, only when its form and its words both say so. A wrong guess costs more than a missed one, since the
-recursive strategy serves every text.
+of questions and answers, only when its form and its words both say so. A wrong guess costs more than a missed one, since what serves
+running text serves every text.
 """
 
 from __future__ import annotations
@@ -22,6 +22,10 @@ _TABLE_ENDINGS = (".csv", ".tsv")
 _PROSE_KINDS = frozenset(
     {"markdown", "text", "pdf", "html", "docx", "odt", "rtf", "rst", "asciidoc", "org", "latex", "epub"}
 )
+
+RUNNING_TEXT: StrategyName = "hierarchical"
+"""What running text gets. On 472 questions over five long texts and 1,380 over 98 articles it held most of the evidence within 1,200
+retrieved tokens, .836 and .647 of it (chunks of 160 tokens, cut recursively: .827 and .601), and ranked it best."""
 
 LOOKED_AT = 60_000
 """Characters: what a document is shows long before its end."""
@@ -50,7 +54,7 @@ def detected(document: Document, blocks: Sequence[Block]) -> StrategyName:
             return "qa"
         if is_legal(document.text):
             return "legal"
-    return "recursive"
+    return RUNNING_TEXT
 
 
 def is_legal(text: str) -> bool:
@@ -80,7 +84,7 @@ def is_qa(text: str, blocks: Sequence[Block]) -> bool:
     """Whether the text is questions with their answers: at least three pairs that hold most of it, and, where they are not marked
     as such, hardly a heading that is no question.
 
-    Not where the questions are headings: the recursive strategy keeps a heading with its text, and what belongs together beside it.
+    Not where the questions are headings: every strategy keeps a heading with its text, and recursion what belongs together beside it.
     On the sample questions it found the right document once more than pairs did."""
     if text[:LOOKED_AT].count("?") + text[:LOOKED_AT].count("？") < _LEAST_PAIRS:
         return False

@@ -38,7 +38,7 @@ STRATEGIES: dict[str, ChunkingStrategy] = {
 }
 
 DESCRIPTIONS: dict[str, str] = {
-    "auto": "by kind and content: code by function, tables by rows, contracts by clause, marked questions by pair; else recursive",
+    "auto": "by kind and content: code by function, tables by rows, contracts by clause, marked questions by pair; else hierarchical",
     "recursive": "sections that fit; longer ones at the best places between blocks, sentences, words, with an overlap",
     "fixed": "windows of equally many tokens with an overlap: the baseline",
     "sentences": "whole sentences, as many as fit",
