@@ -176,9 +176,6 @@ class InvertedIndex(LookingIntoLists):
             alive[rows] = False
             self._state = replace(self._state, alive=alive, live=int(np.count_nonzero(alive)))
 
-    def shorten(self) -> None:
-        """There is nothing that could be kept shorter."""
-
     def link(self, threads: int = 1, progress: Progress | None = None) -> None:
         """Make the lists, or make them anew, where that is due; take tombstones out of them. Searches and changes go on meanwhile.
         `progress` is told (rows done, all rows), and may raise to stop."""

@@ -14,7 +14,6 @@ import numpy as np
 
 from ragterm.engine.types.errors import UsageError
 from ragterm.engine.vectors import execution, hnsw, scan, search
-from ragterm.engine.vectors.codes import step_of
 from ragterm.engine.vectors.columns import Selection
 from ragterm.engine.vectors.flat import checked_vectors
 from ragterm.engine.vectors.index_state import (
@@ -50,8 +49,8 @@ MOST_SCANNED = 1000
 FILTERED_EF = 1.5
 """By how much a walk behind a filter is wider than the share that passes asks for."""
 EF_SEARCH = 96
-RESCORED, RESCORED_PART, RESCORED_COMPACT_PART = 4, 10, 6
-"""How many entries more than k are scored in full, and one for every so many of ef: more where the walk goes by coarser codes."""
+RESCORED, RESCORED_PART = 4, 6
+"""How many entries more than k are scored again, and one for every so many of ef."""
 _FLOAT32 = np.dtype(np.float32)
 
 
@@ -107,7 +106,7 @@ class Searching:
                 if width <= kept.ef and type(width) is int:
                     # One call, of what was made ready at an earlier one: in a large index most searches pass here.
                     count = search.search_graph(
-                        kept.box, query, k, width, k + RESCORED + width // kept.part, self._metric, kept.unit, kept.step
+                        kept.box, query, k, width, k + RESCORED + width // RESCORED_PART, self._metric, kept.unit, kept.step
                     )
                     if count >= 0:
                         return list(zip(names[kept.rows[:count]].tolist(), kept.scores[:count].tolist()))  # noqa: B905
@@ -172,8 +171,8 @@ class Searching:
             return exact_by_numpy(state, self._metric, query, k, among)
         box, prepared = self._box(state, 1, k, None)
         rows = NO_ROWS if among is None else unlocked(among)
-        step, longest = state.scale.step, state.longest
-        count = _sound(scan.scan(box, query, rows, among is None, k, self._metric, step, longest))
+        how = (k, self._metric, state.scale.byte_step, state.longest)
+        count = _sound(scan.scan(box, query, rows, among is None, *how))
         if count == search.OUT_OF_RANGE:
             return exact_by_numpy(state, self._metric, query, k, among)
         return _found(prepared, count)
@@ -200,8 +199,8 @@ class Searching:
             ef = -(-ef * state.nodes // (state.nodes - state.dead_nodes))
         ef = min(ef, max(state.nodes, k))
         box, prepared = self._box(state, ef, k, allowed)
-        part = RESCORED_COMPACT_PART if self.compact else RESCORED_PART
-        how = (k, ef, k + RESCORED + ef // part, self._metric, self._query_unit(state), step_of(state.scale.wide, 8))
+        rescored = k + RESCORED + ef // RESCORED_PART
+        how = (k, ef, rescored, self._metric, self._query_unit(state), state.scale.byte_step)
         count = _sound(search.search_graph(box, query, *how))
         if count == search.OUT_OF_RANGE:  # only the product depends on a query's length, the order of the rows does not
             wide = query.astype(np.float64)
@@ -238,7 +237,6 @@ class Searching:
                 max(k, 64),
                 self._query_unit(state),
                 quick,
-                RESCORED_COMPACT_PART if self.compact else RESCORED_PART,
                 self.names,
             )
         if allowed is None:
