@@ -47,7 +47,7 @@ def taken(kept: Kept, dimensions: int) -> GraphSnapshot:
     """The inverse of `GraphSnapshot.kept`. Raises SnapshotError when it does not fit."""
     values, arrays = kept.values, kept.sections
     count, linked, width = kept.rows, kept.linked, row_width(dimensions, 4)
-    wanted = {"codes": (count, width), "lower": (count, width), "errors": (count, 2)}
+    wanted: dict[str, tuple[int, ...]] = {"codes": (count, width), "lower": (count, width), "errors": (count, 2)}
     if linked:
         wanted |= {"levels": (linked,), "upper_row": (linked,)}
     if linked > count or any(arrays[name].shape != shape for name, shape in wanted.items()):

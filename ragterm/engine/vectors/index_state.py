@@ -113,9 +113,7 @@ def made_ready(
     )
     compiled = execution.is_compiled()
     box = execution.boxed(prepared)
-    return Ready(
-        state, ef, k, compiled, quick, box, prepared, *prepared.result[:2], unit, state.scale.byte_step, names
-    )
+    return Ready(state, ef, k, compiled, quick, box, prepared, *prepared.result[:2], unit, state.scale.byte_step, names)
 
 
 def references(objects: NDArray[np.object_]) -> NDArray[np.int64]:

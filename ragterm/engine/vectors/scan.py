@@ -123,9 +123,9 @@ def scan(
         if not bounds[i] >= threshold:
             continue
         row = i if everything else among[i]
-        score = score_by_bytes(prepared, row, of_bytes, query_unit * step, metric)
+        finer = score_by_bytes(prepared, row, of_bytes, query_unit * step, metric)
         allowance = prepared.errors[row, 1] * length + slack
-        if score + allowance + ROUNDING * (abs(score) + allowance) < threshold:
+        if finer + allowance + ROUNDING * (abs(finer) + allowance) < threshold:
             continue
         size = insert_result(result, size, k, row, full_score(prepared, metric, row, query))
         if size == k:

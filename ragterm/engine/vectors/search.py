@@ -1,8 +1,9 @@
 """One query from float32 to result: quantise it, walk the graph, score the best of what was found in full precision.
 
-The graph is walked on codes of 4 bits, the upper plane of codes of 8; the `rescored` nearest by those are scored again by both planes,
-and of that order the first few with the float32 vectors: the first k are the result. Everything between the query's arrival and the k rows is one compiled function, because each crossing from Python
-costs as much as fifty distances.
+The graph is walked on codes of 4 bits, the upper plane of codes of 8. The `rescored` nearest by those are scored again by both planes,
+and of that order the first few with the float32 vectors: the best k are the result. A walk ends early where it brings nothing more
+among those that would be scored again. Everything between the query's arrival and the k rows is one compiled function, because each
+crossing from Python costs as much as fifty distances.
 """
 
 from __future__ import annotations
@@ -176,18 +177,20 @@ def score_in_full(prepared: Prepared, query: Floats, size: int, metric: int) -> 
 
 
 @entry_kernel
-def search_graph(box: Box, query: Floats, k: int, ef: int, rescored: int, metric: int, unit: float, step: float) -> int:
+def search_graph(
+    box: Box, query: Floats, k: int, ef: int, best: int, rescored: int, metric: int, unit: float, step: float
+) -> int:
     """The `k` live rows nearest to `query` (d,) among the `rescored` nearest live ones by upper planes of the `ef` that Algorithm 5
-    finds, in prepared.result; how many there are, or NOT_FINITE, OUT_OF_RANGE. Vectors of a cosine index have length 1. `unit`: what one unit of
-    the query's codes stands for, 0 for its own best; Euclidean distances need that of the graph's bias. `step`: what one unit of a
-    row's byte code stands for."""
+    finds with this `best`, in prepared.result; how many there are, or NOT_FINITE, OUT_OF_RANGE. Vectors of a cosine index have length
+    1. `unit`: what one unit of the query's codes stands for, 0 for its own best; Euclidean distances need that of the graph's bias.
+    `step`: what one unit of a row's byte stands for."""
     prepared = box.value
     scratch, result, pool = prepared.scratch, prepared.result, prepared.scratch.pool
     length = length_of(query)
     if refused(length) == NOT_FINITE or (metric != EUCLIDEAN and refused(length) < 0):
         return refused(length)
     query_unit = quantise_query(query, scratch, UPPER_ZERO, unit)
-    count = knn_search(prepared.graph, ef, scratch)
+    count = knn_search(prepared.graph, ef, scratch, best)
     for i in range(min(count, rescored)):
         prefetch(prepared.lower, entry_node(pool[i]))
     of_bytes = 128 * sum_of(scratch.query)

@@ -105,8 +105,9 @@ class Searching:
                     width = k
                 if width <= kept.ef and type(width) is int:
                     # One call, of what was made ready at an earlier one: in a large index most searches pass here.
+                    best = k + RESCORED + width // RESCORED_PART
                     count = search.search_graph(
-                        kept.box, query, k, width, k + RESCORED + width // RESCORED_PART, self._metric, kept.unit, kept.step
+                        kept.box, query, k, width, best, best, self._metric, kept.unit, kept.step
                     )
                     if count >= 0:
                         return list(zip(names[kept.rows[:count]].tolist(), kept.scores[:count].tolist()))  # noqa: B905
@@ -195,12 +196,14 @@ class Searching:
     def _walk(self, state: State, query: Floats, k: int, ef: int, allowed: Mask | None) -> tuple[Prepared, int]:
         """A search of the graph; its result stands in what is returned until this thread's next search."""
         ef = max(ef, k)
-        if state.dead_nodes:  # tombstones take places among the ef: as many more are kept as make up for them
-            ef = -(-ef * state.nodes // (state.nodes - state.dead_nodes))
+        best = rescored = k + RESCORED + ef // RESCORED_PART
+        if state.dead_nodes:  # tombstones take places among these: as many more are kept as make up for them
+            ef, best = (-(-n * state.nodes // (state.nodes - state.dead_nodes)) for n in (ef, best))
         ef = min(ef, max(state.nodes, k))
+        if allowed is not None:  # what passes may lie anywhere among the ef
+            best = 0
         box, prepared = self._box(state, ef, k, allowed)
-        rescored = k + RESCORED + ef // RESCORED_PART
-        how = (k, ef, rescored, self._metric, self._query_unit(state), state.scale.byte_step)
+        how = (k, ef, best, rescored, self._metric, self._query_unit(state), state.scale.byte_step)
         count = _sound(search.search_graph(box, query, *how))
         if count == search.OUT_OF_RANGE:  # only the product depends on a query's length, the order of the rows does not
             wide = query.astype(np.float64)
