@@ -5,7 +5,7 @@
 One thread, one query a public call, thread time; every engine takes its turn in every pass, the best pass of each counts. The grid of
 each engine's parameter is printed; between two points of it time is read off logarithmically at a recall of 0.95 and 0.99.
 The peers' own indexes use M = 16, efConstruction = 200, as ours does, and are kept in the cache folder.
-Set NUMBA_CPU_NAME=haswell to measure the plain loops.
+`--fallback haswell` does the part `search` once more in a child process, with the plain loops compiled for that older processor.
 """
 
 # ruff: noqa: E402  the threads of the linear algebra are counted when it is loaded
@@ -20,6 +20,8 @@ for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(name, "1")
 
 import math
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -326,6 +328,7 @@ if __name__ == "__main__":
     parser.add_argument("--engines", default="", help="only engines whose name contains one of these, comma between")
     parser.add_argument("--scale", type=int, default=1_000_000, help="how far the part `scale` goes")
     parser.add_argument("--profile", default="fast", choices=["fast", "compact"])
+    parser.add_argument("--fallback", default="", help="a processor, as NUMBA_CPU_NAME names it")
     parser.add_argument("--data", type=Path, default=None, help="folder with base.npy and queries.npy")
     chosen = parser.parse_args()
     base, queries = vector_data.load(100_000, 1000, chosen.data)
@@ -358,3 +361,7 @@ if __name__ == "__main__":
         filter_part(base, queries)
     if "scale" in parts:
         scale_part(base, queries, chosen.scale, chosen.peers)
+    if chosen.fallback:
+        given = [a for a in sys.argv[1:] if not a.startswith("--fallback") and a != chosen.fallback]
+        child = [sys.executable, __file__, *given, "--parts", "search"]
+        subprocess.run(child, env={**os.environ, "NUMBA_CPU_NAME": chosen.fallback}, check=True)

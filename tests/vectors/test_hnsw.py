@@ -61,14 +61,14 @@ def link(graph, layer, *pairs):
             graph.links[row_of(graph, source, layer), len(links(graph, source, layer))] = target
 
 
-def search(graph, query, ef, log_rows=0):
+def search(graph, query, ef, log_rows=0, best=0):
     """(node, squared distance) nearest first, and the log."""
     query = np.array(query, dtype=np.int64)
     scratch = hnsw.new_scratch(graph, ef, log_rows)
     scratch.query[: len(query)] = query
     half = int(query @ query) // 2 if len(graph.bias) else 0
     scratch.constant[0] = 128 * int(query.sum()) + half
-    count = hnsw.knn_search(graph, ef, scratch)
+    count = hnsw.knn_search(graph, ef, scratch, best)
     return [(hnsw.entry_node(e), 2 * hnsw.entry_distance(e)) for e in scratch.pool[:count].tolist()], scratch.log
 
 
@@ -362,6 +362,28 @@ def test_an_insertion_walks_down_from_the_top_and_looks_at_few_nodes():
     events = log[1 : 1 + log[0, 0]].tolist()
     assert [layer for event, layer, _, _ in events if event == hnsw.ENTERED] == list(range(int(graph.top[1]), -1, -1))
     assert sum(event == hnsw.MET for event, *_ in events) < 200
+
+
+def test_a_search_gives_up_after_a_third_of_ef_expansions_that_bring_nothing_among_the_best():
+    points = random_points(600, dimensions=6)
+    graph = built(points)
+    for query in random_points(5, seed=1).tolist():
+        whole, _ = search(graph, query, 60)
+        found, log = search(graph, query, 60, 5000, best=8)
+        assert found[:8] == whole[:8]
+        events = log[1 : 1 + log[0, 0]].tolist()
+        ground = events[max(i for i, event in enumerate(events) if event[0] == hnsw.ENTERED) :]
+        near, in_vain = [], []
+        for event, _, node, gap in ground:
+            if event == hnsw.EXPANDED:
+                in_vain.append(0)
+            elif event != hnsw.KEPT:
+                near = sorted([*near, (gap, node)])[:8]
+                if in_vain and (gap, node) in near:
+                    in_vain[-1] = 1
+        assert in_vain[-20:] == [0] * 20
+        assert in_vain[-21] == 1
+        assert len(in_vain) < 60
 
 
 def test_an_empty_graph_finds_nothing_and_is_sound():

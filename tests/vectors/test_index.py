@@ -304,7 +304,7 @@ def test_one_far_row_does_not_become_everyones_neighbour(walks):
     assert np.argmax(index.graph.bias) == 7
     many = 70_000  # with so many rows beside it the scale is theirs
     index = VectorIndex(8, "euclidean", m=4, ef_construction=8)
-    index._state = indexing.replace(index.state, norms=np.array([1.0, 1e15]), scale=Scale(0.125, 7.5, 1.0))
+    index._state = indexing.replace(index.state, norms=np.array([1.0, 1e15]), scale=Scale(1.0))
     bias = index._on_codes(construction.hnsw.empty_graph(index.state.codes, 4, np.empty(0, np.int8), 4), index.state)
     assert 0 < bias.bias[0] < bias.bias[1] <= many**2
     assert pack(int(bias.bias[1]) * 2 + 2**29, 1) > 0
@@ -486,9 +486,9 @@ def test_room_grows_by_half_and_is_counted():
     index = VectorIndex(32)
     for i in range(1500):
         index.add(index.checked(sample(1, 32, seed=i)))
-    held = 1500 * (4 * 32 + 64 + 2 * 32 + 4 + 1)
+    held = 1500 * (4 * 32 + 2 * 64 + 2 * 4 + 1)
     assert held <= index.memory_bytes <= 1.5 * held
-    rooms = [index._vectors, index._codes, index._words, index._errors]
+    rooms = [index._vectors, index._codes, index._lower, index._errors]
     assert (
         index.memory_bytes == sum(room._room.nbytes for room in rooms) + 1500
     )  # what is free in them too, and who lives

@@ -64,7 +64,7 @@ def test_another_kind_and_another_version_are_named(written, monkeypatch):
     with pytest.raises(SnapshotError, match="holds kind, not graph"):
         read_snapshot(written, "graph")
     monkeypatch.setattr(snapshot, "VERSION", 99)
-    with pytest.raises(SnapshotError, match="version 2, this program writes 99"):
+    with pytest.raises(SnapshotError, match="version 3, this program writes 99"):
         read_snapshot(written, "kind")
     with pytest.raises(SnapshotError, match="there is none"):
         read_snapshot(written.with_name("missing"), "kind")

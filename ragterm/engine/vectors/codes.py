@@ -7,6 +7,9 @@ The scale being the same for every vector, the order of the products of codes is
 stand for: nothing but integers is needed to compare two rows. Half a step's error in each component is small against the
 product of hundreds: on real embeddings of 384 dimensions the true ten nearest are among the twenty nearest by 4 bits.
 
+A code of 8 bits can be kept as two planes of 4, the upper halves and the lower, each packed as codes of 4 bits are. The upper plane
+alone is a code of 4 bits, a little coarser than the best; both together are the code of 8: 16 upper + lower.
+
 `limit` weighs the error of the many within it against that of the few cut off: for components like a normal distribution's,
 2.7 standard deviations are best for 4 bits (Max 1960, "Quantizing for minimum distortion", table II: 2.68), 4.2 for 8.
 
@@ -28,13 +31,14 @@ if TYPE_CHECKING:
     Codes = NDArray[np.uint8]
 
 DEVIATIONS = {4: 2.7, 8: 4.2}
-WORD = 32767
 UP = 1 + 1e-6
 """Rounds a float32 length up by more than its arithmetic can be off."""
 SAMPLE_ROWS = 20_000
 """The deviation of more than this many rows is taken from evenly spaced ones."""
 ZERO = {4: 7.5, 8: 128.0}
 """The code that zero would have."""
+UPPER_ZERO = (128 - 7.5) / 16
+"""The same for an upper plane: the middle of the 16 bytes that share an upper half lies 7.5 above the first of them."""
 _CHUNK_ROWS = 4096
 _SMALLEST, _LARGEST = 1e-30, 1e30
 
@@ -46,12 +50,6 @@ def code_limit(vectors: Floats, bits: int) -> float:
     sample = vectors[::step].astype(np.float64)
     deviation = float(np.sqrt(np.mean(sample * sample))) if sample.size else 0.0
     return min(max(deviation * DEVIATIONS[bits], _SMALLEST), _LARGEST) if deviation > 0 else 1.0
-
-
-def words_of(vectors: Floats) -> NDArray[np.int16]:
-    """Components within [-1, 1] as 16 bits, round(32767 x): a product with a unit vector (384,) is off by 1e-5, at most 3e-4."""
-    words: NDArray[np.int16] = np.rint(vectors * np.float32(WORD)).astype(np.int16)
-    return words
 
 
 def row_width(dimensions: int, bits: int) -> int:
@@ -86,45 +84,44 @@ def levels_of(vectors: Floats, limit: float, bits: int, padded: int) -> Codes:
 
 
 class Scale(NamedTuple):
-    """How rows are coded. A nibble h stands for (h - zero) step; `wide` is the limit of codes of 8 bits."""
+    """How rows are coded: in bytes cut off at `wide`, kept as two planes."""
 
-    step: float
-    zero: float
     wide: float
 
+    @property
+    def byte_step(self) -> float:
+        """What one unit of a byte stands for."""
+        return step_of(self.wide, 8)
 
-def scale_for(vectors: Floats, two_planes: bool) -> Scale:
-    """The scale for float32 vectors (n, d): best for 4 bits alone, or for 8 bits of which the upper 4 are walked on."""
-    limit = code_limit(vectors, 4)
-    wide = limit * DEVIATIONS[8] / DEVIATIONS[4]
-    # The middle of the 16 bytes that share a nibble lies at 7.5 above the first of them; zero is byte 128.
-    return Scale(16 * wide / 127, (128 - 7.5) / 16, wide) if two_planes else Scale(limit / 8, ZERO[4], wide)
+    @property
+    def step(self) -> float:
+        """What one unit of the upper plane stands for: h for (h - UPPER_ZERO) step."""
+        return 16 * self.byte_step
 
 
-def planes_of(vectors: Floats, scale: Scale, two_planes: bool) -> tuple[Codes, Codes]:
-    """Codes of 4 bits, uint8 (n, row_width), and with `two_planes` the lower 4 bits of codes of 8, packed alike, else none."""
+def planes_of(vectors: Floats, scale: Scale) -> tuple[Codes, Codes]:
+    """The upper and the lower plane of codes of 8 bits, uint8 (n, row_width of 4 bits) each."""
     width = row_width(vectors.shape[1], 4)
-    upper = aligned((len(vectors), width), np.uint8)
-    lower = aligned((len(vectors) if two_planes else 0, width), np.uint8)
+    upper, lower = aligned((len(vectors), width), np.uint8), aligned((len(vectors), width), np.uint8)
     for start in range(0, len(vectors), _CHUNK_ROWS):
         part = slice(start, start + _CHUNK_ROWS)
-        if two_planes:
-            values = levels_of(vectors[part], scale.wide, 8, 2 * width)
-            upper[part], lower[part] = nibbles(values >> np.uint8(4)), nibbles(values & np.uint8(15))
-        else:
-            upper[part] = nibbles(levels_of(vectors[part], 8 * scale.step, 4, 2 * width))
+        values = levels_of(vectors[part], scale.wide, 8, 2 * width)
+        upper[part], lower[part] = nibbles(values >> np.uint8(4)), nibbles(values & np.uint8(15))
     return upper, lower
 
 
-def lost(vectors: Floats, upper: Codes, scale: Scale) -> Floats:
-    """|x - x'| for each row, rounded up, where x' is what its codes of 4 bits stand for; float32 (n,)."""
-    errors = np.empty(len(vectors), dtype=np.float32)
+def lost(vectors: Floats, upper: Codes, lower: Codes, scale: Scale) -> Floats:
+    """For each row |x - x'|, rounded up, where x' is what its upper plane stands for, and what both together do; float32 (n, 2)."""
+    errors = np.empty((len(vectors), 2), dtype=np.float32)
     for start in range(0, len(vectors), _CHUNK_ROWS):
         part = slice(start, start + _CHUNK_ROWS)
-        values = from_nibbles(upper[part])[:, : vectors.shape[1]].astype(np.float32)
-        gap = vectors[part] - (values - np.float32(scale.zero)) * np.float32(scale.step)
-        with np.errstate(over="ignore"):  # infinite where it does not fit
-            errors[part] = np.sqrt(np.einsum("ij,ij->i", gap, gap, dtype=np.float64)) * UP
+        high, low = (from_nibbles(plane[part])[:, : vectors.shape[1]].astype(np.float32) for plane in (upper, lower))
+        coarse = (high - np.float32(UPPER_ZERO)) * np.float32(scale.step)
+        fine = (16 * high + low - np.float32(ZERO[8])) * np.float32(scale.byte_step)
+        for column, restored_rows in enumerate((coarse, fine)):
+            gap = vectors[part] - restored_rows
+            with np.errstate(over="ignore"):  # infinite where it does not fit
+                errors[part, column] = np.sqrt(np.einsum("ij,ij->i", gap, gap, dtype=np.float64)) * UP
     return errors
 
 

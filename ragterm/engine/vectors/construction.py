@@ -176,7 +176,9 @@ def extend(old: StoredGraph, stored: StoredVectors, threads: int = 1, on_linked:
     nodes = len(old.graph.codes)
     added = rows.vectors[nodes:]
     levels = hnsw.draw_levels(parameters.seed, len(rows), parameters.m)
-    graph = hnsw.grown(old.graph, quantise(added, old.code_limit, 8), levels)
+    codes = np.concatenate([old.graph.codes, quantise(added, old.code_limit, 8)])
+    graph = hnsw.empty_graph(codes, 8, levels, old.graph.links.shape[1] // 2)
+    hnsw.take_over(graph, old.graph)
     order = insertion_order(levels, nodes, parameters.seed)
     insert_nodes(graph, order, parameters.ef_construction, threads, on_linked, there=nodes)
     return StoredGraph(

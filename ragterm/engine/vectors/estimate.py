@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from ragterm.engine.vectors.codes import UPPER_ZERO
 from ragterm.engine.vectors.execution import Box, entry_kernel, inlined_kernel
 from ragterm.engine.vectors.kernels import ROWS_AT_ONCE, bound_rows, dot_nibbles, prefetch, prefetch_object
 from ragterm.engine.vectors.scan import full_score
@@ -144,8 +145,8 @@ def reached(at: Estimating, among: Rows, least: float) -> int:
 @entry_kernel
 def scan_estimates(box: Box, query: Floats, among: Rows, k: int, wanted: int, metric: int, step: float) -> int:
     """The `k` best of the live rows `among` (m,), distinct, as far as the bounds hold, in the result; how many there are, or NOT_FINITE
-    or OUT_OF_RANGE. `wanted`: how many of those with the highest bounds are scored first. `step`: what one unit of a row's code of 4
-    bits stands for."""
+    or OUT_OF_RANGE. `wanted`: how many of those with the highest bounds are scored first. `step`: what one unit of a row's upper
+    plane stands for."""
     at = box.value
     prepared, chosen, scratch, result = at.prepared, at.chosen, at.prepared.scratch, at.prepared.result
     length = length_of(query)
@@ -159,7 +160,7 @@ def scan_estimates(box: Box, query: Floats, among: Rows, k: int, wanted: int, me
     scale, constant = np.float32(2.0 * unit), np.float32(unit * total - rounding)
     bound_all(at, among, scale, constant, np.float32(CONFIDENCE * length))
 
-    unit = step * quantise_query(query, scratch, prepared.zero, 0.0)
+    unit = step * quantise_query(query, scratch, UPPER_ZERO, 0.0)
     lowest = reached_by_some(at, among.shape[0], wanted)
     count = reached(at, among, lowest)
     least, least_by_nibbles = scores_of_some(prepared, query, chosen, count, k, metric, unit, length)
@@ -226,7 +227,7 @@ def reached_by_nibbles(
             prefetch(prepared.errors, chosen[i + ahead])
         if not prepared.alive[row]:
             continue
-        if nibble_score(prepared, row, metric, unit) + width * np.float64(prepared.errors[row]) >= least:
+        if nibble_score(prepared, row, metric, unit) + width * np.float64(prepared.errors[row, 0]) >= least:
             prefetch(prepared.vectors, row)
             chosen[kept] = row
             kept += 1

@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class GraphSnapshot:
-    """Codes of 4 bits of the first rows, and the graph of the first `linked` of them."""
+    """Codes of the first rows, and the graph of the first `linked` of them."""
 
-    codes: NDArray[np.uint8]  # (n, width)
-    lower: NDArray[np.uint8]  # (n, width), or (0, width)
-    errors: NDArray[np.float32]  # (n,)
+    codes: NDArray[np.uint8]  # (n, width) the upper plane
+    lower: NDArray[np.uint8]  # (n, width)
+    errors: NDArray[np.float32]  # (n, 2)
     scale: Scale
     fitted: int
     longest: float
@@ -32,7 +32,7 @@ class GraphSnapshot:
     def kept(self) -> Kept:
         graph = self.graph
         values = {
-            "scale": list(self.scale),
+            "wide": self.scale.wide,
             "fitted": self.fitted,
             "longest": self.longest,
             "top": [] if graph is None else [int(x) for x in graph.top],
@@ -43,11 +43,11 @@ class GraphSnapshot:
         return Kept(len(self.codes), self.linked, values, sections, graph)
 
 
-def taken(kept: Kept, dimensions: int, compact: bool) -> GraphSnapshot:
+def taken(kept: Kept, dimensions: int) -> GraphSnapshot:
     """The inverse of `GraphSnapshot.kept`. Raises SnapshotError when it does not fit."""
     values, arrays = kept.values, kept.sections
     count, linked, width = kept.rows, kept.linked, row_width(dimensions, 4)
-    wanted = {"codes": (count, width), "lower": (count if compact else 0, width), "errors": (count,)}
+    wanted: dict[str, tuple[int, ...]] = {"codes": (count, width), "lower": (count, width), "errors": (count, 2)}
     if linked:
         wanted |= {"levels": (linked,), "upper_row": (linked,)}
     if linked > count or any(arrays[name].shape != shape for name, shape in wanted.items()):
@@ -70,7 +70,7 @@ def taken(kept: Kept, dimensions: int, compact: bool) -> GraphSnapshot:
         codes=arrays["codes"],
         lower=arrays["lower"],
         errors=arrays["errors"],
-        scale=Scale(*values["scale"]),
+        scale=Scale(values["wide"]),
         fitted=values["fitted"],
         longest=values["longest"],
         graph=graph,

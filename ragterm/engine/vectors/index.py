@@ -17,7 +17,7 @@ import numpy as np
 
 from ragterm.engine.types.errors import UsageError
 from ragterm.engine.vectors import execution, graph_snapshot, hnsw, search, searching
-from ragterm.engine.vectors.codes import lost, planes_of, quantise, row_width, scale_for, step_of, words_of
+from ragterm.engine.vectors.codes import Scale, code_limit, lost, planes_of, quantise, row_width
 from ragterm.engine.vectors.construction import insert_nodes, insertion_order
 from ragterm.engine.vectors.flat import checked_vectors
 from ragterm.engine.vectors.graph_snapshot import GraphSnapshot
@@ -46,7 +46,6 @@ REFIT_GROWTH = 2.0
 """When the rows have grown by this factor, the scale of the codes is taken anew."""
 MOST_BIAS = 1 << 29
 """With a bias on either side a distance still fits in 32 bits; what lies further out than that ties."""
-_AT_ONCE = 65_536
 _SIGNED_AT_ONCE = 8_192
 
 
@@ -85,8 +84,7 @@ class VectorIndex(Searching):
         self._vectors = Growing.rows((dimensions,), np.float32)
         self._codes = Growing.rows((row_width(dimensions, 4),), np.uint8)
         self._lower = Growing.rows((row_width(dimensions, 4),), np.uint8)
-        self._words = Growing.rows((dimensions,), np.int16)
-        self._errors = Growing.rows((), np.float32)
+        self._errors = Growing.rows((2,), np.float32)
         self._norms = Growing.rows((), np.float64)
         self._signs = Growing.rows((sign_width(dimensions),), np.uint8)
         self._flips = rotation(dimensions, seed)
@@ -95,8 +93,7 @@ class VectorIndex(Searching):
             alive=np.empty(0, dtype=np.bool_),
             codes=self._codes.append(np.empty((0, row_width(dimensions, 4)), dtype=np.uint8)),
             lower=self._lower.append(np.empty((0, row_width(dimensions, 4)), dtype=np.uint8)),
-            words=self._words.append(np.empty((0, dimensions), dtype=np.int16)),
-            errors=self._errors.append(np.empty(0, dtype=np.float32)),
+            errors=self._errors.append(np.empty((0, 2), dtype=np.float32)),
             norms=self._norms.append(np.empty(0, dtype=np.float64)),
         )
 
@@ -155,7 +152,7 @@ class VectorIndex(Searching):
     @property
     def memory_bytes(self) -> int:
         """Of all arrays and the room they have ahead; of a folder's vectors none, they are a map of its file."""
-        rooms = (self._vectors, self._codes, self._lower, self._words, self._errors, self._norms, self._signs)
+        rooms = (self._vectors, self._codes, self._lower, self._errors, self._norms, self._signs)
         graph = self._state.graph
         links = 0 if graph is None else sum(a.nbytes for a in graph if isinstance(a, np.ndarray))
         return sum(room.nbytes for room in rooms) + self._state.alive.nbytes + links
@@ -199,17 +196,15 @@ class VectorIndex(Searching):
             everything = self._vectors.append(vectors) if stored is None else stored[:last]
             if self.metric == "euclidean":
                 state = replace(state, norms=self._norms.append(half_squares(vectors)))
-            elif self.metric == "cosine" and len(state.words) == first and not self.compact:
-                state = replace(state, words=self._words.append(words_of(vectors)))
             if last > REFIT_GROWTH * state.fitted:  # a new scale makes new codes of all rows; links stay as they are
-                scale = scale_for(everything, self.compact)
-                upper, under = planes_of(everything, scale, self.compact)
+                scale = Scale(code_limit(everything, 8))
+                upper, under = planes_of(everything, scale)
                 codes, lower = self._codes.begin_with(upper), self._lower.begin_with(under)
-                errors = self._errors.begin_with(lost(everything, upper, scale))
+                errors = self._errors.begin_with(lost(everything, upper, under, scale))
                 state = replace(state, scale=scale, fitted=last, longest=longest_code(everything, errors))
             else:
-                upper, under = planes_of(vectors, state.scale, self.compact)
-                gone = lost(vectors, upper, state.scale)
+                upper, under = planes_of(vectors, state.scale)
+                gone = lost(vectors, upper, under, state.scale)
                 codes, lower = self._codes.append(upper), self._lower.append(under)
                 errors = self._errors.append(gone)
                 state = replace(state, longest=max(state.longest, longest_code(vectors, gone)))
@@ -239,7 +234,7 @@ class VectorIndex(Searching):
     def take(self, file: Kept, stored: Floats, alive: Mask) -> None:
         """Begin with what was kept of the first rows of `stored` (n, d), of which `alive` (n,) live. The index is empty. Raises
         SnapshotError when it does not fit."""
-        kept = graph_snapshot.taken(file, self.dimensions, self.compact)
+        kept = graph_snapshot.taken(file, self.dimensions)
         rows = file.rows
         with self._changing:
             state = State(
@@ -247,7 +242,6 @@ class VectorIndex(Searching):
                 alive=alive[:rows],
                 codes=self._codes.begin_with(kept.codes),
                 lower=self._lower.begin_with(kept.lower),
-                words=self._state.words,
                 errors=self._errors.begin_with(kept.errors),
                 norms=self._norms.append(half_squares(stored[:rows]))
                 if self.metric == "euclidean"
@@ -262,17 +256,6 @@ class VectorIndex(Searching):
             self._state = state.with_alive(alive[:rows].copy())
             if len(stored) > rows:
                 self.add(stored[rows:], stored, rows + np.flatnonzero(~alive[rows:]))
-
-    def shorten(self) -> None:
-        """Make what 16 bits hold of all rows, where it is not there yet: a walk then reads half as much."""
-        if self.metric != "cosine" or self.compact:
-            return
-        with self._changing:
-            state = self._state
-            for start in range(len(state.words), len(state.vectors), _AT_ONCE):
-                part = state.vectors[start : start + _AT_ONCE]
-                state = replace(state, words=self._words.append(words_of(part)))
-            self._state = state
 
     @property
     def unsigned(self) -> int:
@@ -330,15 +313,11 @@ class VectorIndex(Searching):
 
     def _query_unit(self, state: State) -> float:
         """What one unit of a query's codes stands for in a walk; 0: each query its own."""
-        return step_of(state.scale.wide, 8) if self.metric == "euclidean" else 0.0
+        return state.scale.byte_step if self.metric == "euclidean" else 0.0
 
     def _byte_graph(self, state: State, levels: NDArray[np.int8]) -> hnsw.Graph:
-        limit = state.scale.wide
-        codes = quantise(state.vectors, limit, 8)
-        bias = None
-        if self.metric == "euclidean":
-            unit = step_of(limit, 8)
-            bias = _bias(state.norms, unit * unit)
+        codes = quantise(state.vectors, state.scale.wide, 8)
+        bias = _bias(state.norms, state.scale.byte_step**2) if self.metric == "euclidean" else None
         return hnsw.empty_graph(codes, 8, levels, self.m, bias)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from ragterm.engine.vectors import execution, search
-from ragterm.engine.vectors.codes import UP, Scale, step_of
+from ragterm.engine.vectors.codes import UP, Scale
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -44,18 +44,17 @@ class State:
 
     vectors: Floats  # (n, d); of unit length for cosine
     alive: Mask  # (n,)
-    codes: NDArray[np.uint8]  # (n, width) of 4 bits
-    lower: NDArray[np.uint8]  # (n, width) compact: the lower 4 bits of codes of 8; else (0, width)
-    words: NDArray[np.int16]  # (n, d) of 16 bits for cosine, or of the first rows only
-    errors: Floats  # (n,) what the codes lost
+    codes: NDArray[np.uint8]  # (n, width) the upper plane
+    lower: NDArray[np.uint8]  # (n, width) the lower plane
+    errors: Floats  # (n, 2) what the upper plane lost, and what both lost
     norms: NDArray[np.float64]  # (n,) half the squared length for Euclidean, else (0,)
     signs: NDArray[np.uint8] = field(
         default_factory=lambda: NO_SIGNS
     )  # (n, width) of signs.py, or of the first rows only
     live: int = 0
-    scale: Scale = Scale(1.0, 7.5, 1.0)  # noqa: RUF009
+    scale: Scale = Scale(1.0)  # noqa: RUF009
     fitted: int = 0  # rows when the scale was taken
-    longest: float = 0.0  # |x| and |x'|, an upper bound
+    longest: float = 0.0  # |x| and |x'|, an upper bound for either x'
     graph: Graph | None = None  # of the first `linked` rows; no codes, they are those above
     linked: int = 0
     nodes: int = 0  # of the graph: rows that were alive when they were linked
@@ -92,7 +91,6 @@ class Ready:
     scores: NDArray[np.float64]
     unit: float
     step: float
-    part: int  # one entry for every so many of ef is scored in full
     names: NDArray[np.object_]  # kept alive: `prepared` refers to its memory
 
 
@@ -110,7 +108,7 @@ class EstimatesReady:
 
 
 def made_ready(
-    state: State, graph: Graph, ef: int, k: int, unit: float, quick: bool, part: int, names: NDArray[np.object_]
+    state: State, graph: Graph, ef: int, k: int, unit: float, quick: bool, names: NDArray[np.object_]
 ) -> Ready:
     """`graph`: that of the state, on its codes."""
     from ragterm.engine.vectors.hnsw import new_scratch
@@ -123,9 +121,7 @@ def made_ready(
         scratch=new_scratch(graph, ef),
         vectors=vectors,
         lower=state.lower,
-        zero=state.scale.zero,
         names=references(names),
-        words=state.words if len(state.words) == len(state.vectors) else state.words[:0],
         norms=state.norms,
         alive=state.alive,
         errors=state.errors,
@@ -133,9 +129,8 @@ def made_ready(
         result=search.new_result(k),
     )
     compiled = execution.is_compiled()
-    step = step_of(state.scale.wide, 8)
     box = execution.boxed(prepared)
-    return Ready(state, ef, k, compiled, quick, box, prepared, *prepared.result[:2], unit, step, part, names)
+    return Ready(state, ef, k, compiled, quick, box, prepared, *prepared.result[:2], unit, state.scale.byte_step, names)
 
 
 def references(objects: NDArray[np.object_]) -> NDArray[np.int64]:
@@ -208,7 +203,7 @@ def half_squares(vectors: Floats) -> NDArray[np.float64]:
 
 def longest_code(vectors: Floats, errors: Floats) -> float:
     """An upper bound of |x'|: no longer than |x| and what was lost together."""
-    return float((lengths_of(vectors) + errors).max(initial=0.0)) * UP
+    return float((lengths_of(vectors) + errors.max(axis=1)).max(initial=0.0)) * UP
 
 
 def one_query(checked: Floats) -> Floats:

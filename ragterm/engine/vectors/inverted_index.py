@@ -176,9 +176,6 @@ class InvertedIndex(LookingIntoLists):
             alive[rows] = False
             self._state = replace(self._state, alive=alive, live=int(np.count_nonzero(alive)))
 
-    def shorten(self) -> None:
-        """There is nothing that could be kept shorter."""
-
     unsigned = 0
 
     def sign(self) -> None:

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     Codes = NDArray[np.uint8]
     Query = NDArray[np.int8]
     Floats = NDArray[np.float32]
-    Words = NDArray[np.int16]
     Entries = NDArray[np.int64]
 
 BLOCK = 64
@@ -101,19 +100,6 @@ def dot_floats(vectors: Floats, row: int, query: Floats) -> float:
     total = np.float32(0.0)
     for i in range(vectors.shape[1]):
         total += vectors[row, i] * query[i]
-    return float(total)
-
-
-def _dot_words_numpy(words: Words, row: int, query: Floats) -> float:
-    return float(np.dot(words[row].astype(np.float32), query))
-
-
-@interpreted_as(_dot_words_numpy, reassociate=True)
-def dot_words(words: Words, row: int, query: Floats) -> float:
-    """The dot product of words[row], int16, and the query: as `dot_floats`, from half as much memory."""
-    total = np.float32(0.0)
-    for i in range(words.shape[1]):
-        total += np.float32(words[row, i]) * query[i]
     return float(total)
 
 

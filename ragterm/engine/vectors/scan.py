@@ -5,10 +5,10 @@ A row x and what its codes stand for, x', differ by a known length |x - x'|; a q
     |x.q - x'.q'|  <=  |x - x'| |q| + |x'| |q - q'|
 
 so the product of codes gives each row an upper bound on its score. The k best by codes are scored in full: the worst of them, T, is a
-score that k rows reach. A row whose upper bound lies below T cannot be among the k best; every other is scored in full. No
-assumption about the vectors enters, only time: rows that all lie within the bound of T would all be read. (But that float32 holds
-products of the lengths that occur, see `search.SMALLEST`.) Where there are codes of 16 bits, whose error is at most half a step for
-each component, those are asked in between.
+score that k rows reach. A row whose upper bound lies below T cannot be among the k best. Every row is asked by its upper plane, those
+that this leaves by both planes, whose bound is a tenth as wide, and those that are left then are scored in full. No assumption about
+the vectors enters, only time: rows that all lie within the bound of T would all be read. (But that float32 holds products of the
+lengths that occur, see `search.SMALLEST`.)
 
 Euclidean: x.q - |x|^2 / 2 = (|q|^2 - |x - q|^2) / 2 orders as the distance does, and is bounded with x.q. What is scored in full is
 -|x - q|^2 itself.
@@ -21,10 +21,20 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ragterm.engine.vectors.codes import WORD
+from ragterm.engine.vectors.codes import UPPER_ZERO
 from ragterm.engine.vectors.execution import Box, entry_kernel, inlined_kernel, summing_kernel
-from ragterm.engine.vectors.kernels import dot_doubles, dot_nibbles, dot_words, prefetch, squared_distance
-from ragterm.engine.vectors.search import EUCLIDEAN, Prepared, finish, insert_result, length_of, quantise_query, refused
+from ragterm.engine.vectors.kernels import dot_doubles, dot_nibbles, prefetch, squared_distance
+from ragterm.engine.vectors.search import (
+    EUCLIDEAN,
+    Prepared,
+    finish,
+    insert_result,
+    length_of,
+    quantise_query,
+    refused,
+    score_by_bytes,
+    sum_of,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -46,13 +56,12 @@ def full_score(prepared: Prepared, metric: int, row: int, query: Floats) -> floa
     return np.float64(dot_doubles(prepared.vectors, row, query))
 
 
-@summing_kernel
-def magnitude_of(query: Floats) -> float:
-    """The sum of its components' magnitudes."""
-    total = 0.0
-    for i in range(query.shape[0]):
-        total += abs(np.float64(query[i]))
-    return total
+@inlined_kernel
+def threshold_of(score: float, metric: int, length: float) -> float:
+    """What a row's product with the query, for Euclidean less half its squared length, must reach for this `full_score`."""
+    if metric == EUCLIDEAN:
+        return (score + length * length) / 2 - ROUNDING * ROUNDING * (length * length - score)
+    return score
 
 
 @summing_kernel
@@ -72,7 +81,7 @@ def scan(
     """The `k` live rows with the best scores, exactly, ties by row, in prepared.result; how many there are, or NOT_FINITE or
     OUT_OF_RANGE.
 
-    `among` (m,) are the rows to look at, distinct, unless `everything`. `step`: what one unit of a row's code stands for. `longest`:
+    `among` (m,) are the rows to look at, distinct, unless `everything`. `step`: what one unit of a row's byte stands for. `longest`:
     the length of the longest x'.
     """
     prepared = box.value
@@ -80,8 +89,8 @@ def scan(
     length = length_of(query)
     if refused(length) < 0:
         return refused(length)
-    query_unit = quantise_query(query, scratch, prepared.zero, 0.0)
-    unit = np.float32(step * query_unit)
+    query_unit = quantise_query(query, scratch, UPPER_ZERO, 0.0)
+    unit = np.float32(16 * step * query_unit)
     # One unit more: the constant is a whole number. And x' is known to the last bits of float32 only.
     slack = longest * (length_lost(query, scratch.query, query_unit) + ROUNDING * length) + unit
     count = graph.codes.shape[0] if everything else among.shape[0]
@@ -97,7 +106,7 @@ def scan(
         score = unit * np.float32(dot_nibbles(graph.codes, row, scratch.query) - scratch.constant[0])
         if metric == EUCLIDEAN:
             score -= np.float32(prepared.norms[row])
-        allowance = prepared.errors[row] * length + slack
+        allowance = prepared.errors[row, 0] * length + slack
         bounds[i] = score + allowance + ROUNDING * (abs(score) + allowance)
         if size < k or score > result.scores[size - 1]:
             size = insert_result(result, size, k, row, float(score))
@@ -107,19 +116,19 @@ def scan(
     threshold = np.inf
     for i in range(size):
         threshold = min(threshold, full_score(prepared, metric, result.rows[i], query))
-    if metric == EUCLIDEAN:
-        threshold = (threshold + length * length) / 2 - ROUNDING * ROUNDING * (length * length - threshold)
-    short = prepared.words.shape[0] > 0
-    word_slack = 0.5 / WORD * magnitude_of(query) + 4 * ROUNDING * length
+    threshold = threshold_of(threshold, metric, length)
+    of_bytes = 128 * sum_of(scratch.query)
     size = 0
     for i in range(count):
         if not bounds[i] >= threshold:
             continue
         row = i if everything else among[i]
-        if short and dot_words(prepared.words, row, query) / WORD + word_slack < threshold:
-            continue  # half as much was read, and it cannot be among the best
+        finer = score_by_bytes(prepared, row, of_bytes, query_unit * step, metric)
+        allowance = prepared.errors[row, 1] * length + slack
+        if finer + allowance + ROUNDING * (abs(finer) + allowance) < threshold:
+            continue
         size = insert_result(result, size, k, row, full_score(prepared, metric, row, query))
-        if short and size == k:
-            threshold = max(threshold, result.scores[k - 1])
+        if size == k:
+            threshold = max(threshold, threshold_of(result.scores[k - 1], metric, length))
     finish(result, size, metric, length)
     return size

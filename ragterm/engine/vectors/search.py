@@ -1,8 +1,9 @@
 """One query from float32 to result: quantise it, walk the graph, score the best of what was found in full precision.
 
-The graph is walked on codes; the `rescored` nearest by codes are scored again with the float32 vectors, and the first k of that
-order are the result. Everything between the query's arrival and the k rows is one compiled function, because each crossing from Python
-costs as much as fifty distances.
+The graph is walked on codes of 4 bits, the upper plane of codes of 8. The `rescored` nearest by those are scored again by both planes,
+and of that order the first few with the float32 vectors: the best k are the result. A walk ends early where it brings nothing more
+among those that would be scored again. Everything between the query's arrival and the k rows is one compiled function, because each
+crossing from Python costs as much as fifty distances.
 """
 
 from __future__ import annotations
@@ -12,13 +13,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from ragterm.engine.vectors.codes import WORD
+from ragterm.engine.vectors.codes import UPPER_ZERO
 from ragterm.engine.vectors.execution import Box, entry_kernel, fast_kernel, inlined_kernel, summing_kernel
 from ragterm.engine.vectors.hnsw import Graph, Scratch, knn_search
 from ragterm.engine.vectors.kernels import (
     dot_floats,
     dot_nibbles,
-    dot_words,
     entry_node,
     prefetch,
     prefetch_object,
@@ -108,13 +108,11 @@ class Prepared(NamedTuple):
     graph: Graph
     scratch: Scratch
     vectors: NDArray[np.float32]  # (n, d) in full precision
-    lower: NDArray[np.uint8]  # (n, width) the lower plane of codes of 8 bits, or empty
-    zero: float  # what is subtracted from a nibble
-    words: NDArray[np.int16]  # (n, d) of codes.py for cosine, or empty
-    norms: NDArray[np.float64]  # (n,) half the squared length for Euclidean, else empty; read by scans
+    lower: NDArray[np.uint8]  # (n, width) the lower plane of the codes, whose upper is the graph's
+    norms: NDArray[np.float64]  # (n,) half the squared length for Euclidean, else empty
     alive: NDArray[np.bool_]  # (n,) False for a tombstone
     names: NDArray[np.int64]  # (n,) references to what the rows are called, as numbers, or fewer
-    errors: NDArray[np.float32]  # (n,) the length that the codes lost, |x - x'|
+    errors: NDArray[np.float32]  # (n, 2) the length that the upper plane lost, |x - x'|, and that both lost
     bounds: NDArray[np.float32]  # (n,) room for a scan
     result: Result
 
@@ -154,8 +152,18 @@ def finish(result: Result, size: int, metric: int, length: float) -> None:
 
 
 @inlined_kernel
-def score_in_full(prepared: Prepared, query: Floats, size: int, metric: int) -> int:
-    """Put the first `size` of prepared.result in order by the vectors themselves, which compact profiles leave on the disk."""
+def score_by_bytes(prepared: Prepared, row: int, of_bytes: int, unit: float, metric: int) -> float:
+    """The product of a row and the query, both as codes of 8 bits; for Euclidean less than that by half the row's squared length. A
+    byte is 16 upper + lower; `of_bytes`: 128 times the sum of the query's codes, `unit`: what one unit of the product stands for."""
+    product = 16 * dot_nibbles(prepared.graph.codes, row, prepared.scratch.query)
+    product += dot_nibbles(prepared.lower, row, prepared.scratch.query) - of_bytes
+    score = np.float64(product) * unit
+    return score - prepared.norms[row] if metric == EUCLIDEAN else score
+
+
+@inlined_kernel
+def score_in_full(prepared: Prepared, query: Floats, size: int, metric: int) -> None:
+    """Put the first `size` of prepared.result in order by the vectors themselves."""
     result = prepared.result
     for i in range(size):
         prefetch(prepared.vectors, result.rows[i])
@@ -166,28 +174,27 @@ def score_in_full(prepared: Prepared, query: Floats, size: int, metric: int) -> 
         else:
             score = np.float64(dot_floats(prepared.vectors, row, query))
         insert_result(result, i, size, row, score)
-    return size
 
 
 @entry_kernel
-def search_graph(box: Box, query: Floats, k: int, ef: int, rescored: int, metric: int, unit: float, step: float) -> int:
-    """The `k` live rows nearest to `query` (d,) among the `rescored` nearest live ones by codes of the `ef` that Algorithm 5 finds, in
-    prepared.result; how many there are, or NOT_FINITE, OUT_OF_RANGE. Vectors of a cosine index have length 1. `unit`: what one unit of
-    the query's codes stands for, 0 for its own best; Euclidean distances need that of the graph's bias. `step`: what one unit of a
-    row's byte code stands for."""
+def search_graph(
+    box: Box, query: Floats, k: int, ef: int, best: int, rescored: int, metric: int, unit: float, step: float
+) -> int:
+    """The `k` live rows nearest to `query` (d,) among the `rescored` nearest live ones by upper planes of the `ef` that Algorithm 5
+    finds with this `best`, in prepared.result; how many there are, or NOT_FINITE, OUT_OF_RANGE. Vectors of a cosine index have length
+    1. `unit`: what one unit of the query's codes stands for, 0 for its own best; Euclidean distances need that of the graph's bias.
+    `step`: what one unit of a row's byte stands for."""
     prepared = box.value
     scratch, result, pool = prepared.scratch, prepared.result, prepared.scratch.pool
     length = length_of(query)
     if refused(length) == NOT_FINITE or (metric != EUCLIDEAN and refused(length) < 0):
         return refused(length)
-    query_unit = quantise_query(query, scratch, prepared.zero, unit)
-    count = knn_search(prepared.graph, ef, scratch)
-    short, planes = prepared.words.shape[0] > 0, prepared.lower.shape[0] > 0
-    of_bytes = 128 * sum_of(scratch.query) if planes else 0
-    if short:
-        for i in range(min(count, rescored)):
-            prefetch(prepared.words, entry_node(pool[i]))
-    kept = widened(k) if planes else k
+    query_unit = quantise_query(query, scratch, UPPER_ZERO, unit)
+    count = knn_search(prepared.graph, ef, scratch, best)
+    for i in range(min(count, rescored)):
+        prefetch(prepared.lower, entry_node(pool[i]))
+    of_bytes = 128 * sum_of(scratch.query)
+    kept = widened(k)
     size = passed = 0
     for i in range(count):
         row = entry_node(pool[i])
@@ -196,22 +203,11 @@ def search_graph(box: Box, query: Floats, k: int, ef: int, rescored: int, metric
         passed += 1
         if passed > rescored:
             continue
-        if short:  # from memory, which is what a search waits for, half as much
-            score = np.float64(dot_words(prepared.words, row, query)) / WORD
-        elif planes:  # 16 upper + lower is the byte
-            product = 16 * dot_nibbles(prepared.graph.codes, row, scratch.query)
-            product += dot_nibbles(prepared.lower, row, scratch.query) - of_bytes
-            score = np.float64(product) * query_unit * step
-            if metric == EUCLIDEAN:
-                score = min(0.0, 2 * (score - prepared.norms[row]) - length * length)
-        elif metric == EUCLIDEAN:
-            score = -np.float64(squared_distance(prepared.vectors, row, query))
-        else:
-            score = np.float64(dot_floats(prepared.vectors, row, query))
+        score = score_by_bytes(prepared, row, of_bytes, query_unit * step, metric)
         size = insert_result(result, size, kept, row, score)
     result.passed[0] = passed
-    if planes:
-        size = min(k, score_in_full(prepared, query, size, metric))
+    score_in_full(prepared, query, size, metric)
+    size = min(size, k)
     # The caller will look at the names: they are as far away in memory as the vectors, and come meanwhile.
     for i in range(size):
         if result.rows[i] < prepared.names.shape[0]:

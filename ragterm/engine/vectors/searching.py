@@ -14,7 +14,6 @@ import numpy as np
 
 from ragterm.engine.types.errors import UsageError
 from ragterm.engine.vectors import estimate, execution, hnsw, scan, search
-from ragterm.engine.vectors.codes import step_of
 from ragterm.engine.vectors.columns import Selection
 from ragterm.engine.vectors.flat import checked_vectors
 from ragterm.engine.vectors.index_state import (
@@ -53,8 +52,8 @@ MOST_SCANNED = 1000
 FILTERED_EF = 1.5
 """By how much a walk behind a filter is wider than the share that passes asks for."""
 EF_SEARCH = 96
-RESCORED, RESCORED_PART, RESCORED_COMPACT_PART = 4, 10, 6
-"""How many entries more than k are scored in full, and one for every so many of ef: more where the walk goes by coarser codes."""
+RESCORED, RESCORED_PART = 4, 6
+"""How many entries more than k are scored again, and one for every so many of ef."""
 _FLOAT32 = np.dtype(np.float32)
 
 
@@ -114,8 +113,9 @@ class Searching:
                     width = k
                 if width <= kept.ef and type(width) is int:
                     # One call, of what was made ready at an earlier one: in a large index most searches pass here.
+                    best = k + RESCORED + width // RESCORED_PART
                     count = search.search_graph(
-                        kept.box, query, k, width, k + RESCORED + width // kept.part, self._metric, kept.unit, kept.step
+                        kept.box, query, k, width, best, best, self._metric, kept.unit, kept.step
                     )
                     if count >= 0:
                         return list(zip(names[kept.rows[:count]].tolist(), kept.scores[:count].tolist()))  # noqa: B905
@@ -181,8 +181,8 @@ class Searching:
             return exact_by_numpy(state, self._metric, query, k, among)
         box, prepared = self._box(state, 1, k, None)
         rows = NO_ROWS if among is None else unlocked(among)
-        step, longest = state.scale.step, state.longest
-        count = _sound(scan.scan(box, query, rows, among is None, k, self._metric, step, longest))
+        how = (k, self._metric, state.scale.byte_step, state.longest)
+        count = _sound(scan.scan(box, query, rows, among is None, *how))
         if count == search.OUT_OF_RANGE:
             return exact_by_numpy(state, self._metric, query, k, among)
         return _found(prepared, count)
@@ -255,12 +255,14 @@ class Searching:
     def _walk(self, state: State, query: Floats, k: int, ef: int, allowed: Mask | None) -> tuple[Prepared, int]:
         """A search of the graph; its result stands in what is returned until this thread's next search."""
         ef = max(ef, k)
-        if state.dead_nodes:  # tombstones take places among the ef: as many more are kept as make up for them
-            ef = -(-ef * state.nodes // (state.nodes - state.dead_nodes))
+        best = rescored = k + RESCORED + ef // RESCORED_PART
+        if state.dead_nodes:  # tombstones take places among these: as many more are kept as make up for them
+            ef, best = (-(-n * state.nodes // (state.nodes - state.dead_nodes)) for n in (ef, best))
         ef = min(ef, max(state.nodes, k))
+        if allowed is not None:  # what passes may lie anywhere among the ef
+            best = 0
         box, prepared = self._box(state, ef, k, allowed)
-        part = RESCORED_COMPACT_PART if self.compact else RESCORED_PART
-        how = (k, ef, k + RESCORED + ef // part, self._metric, self._query_unit(state), step_of(state.scale.wide, 8))
+        how = (k, ef, best, rescored, self._metric, self._query_unit(state), state.scale.byte_step)
         count = _sound(search.search_graph(box, query, *how))
         if count == search.OUT_OF_RANGE:  # only the product depends on a query's length, the order of the rows does not
             wide = query.astype(np.float64)
@@ -297,7 +299,6 @@ class Searching:
                 max(k, 64),
                 self._query_unit(state),
                 quick,
-                RESCORED_COMPACT_PART if self.compact else RESCORED_PART,
                 self.names,
             )
         if allowed is None:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     Sections = Mapping[str, NDArray[Any]]
 
 MAGIC = b"RAGTERMV"
-VERSION = 2
+VERSION = 3
 ALIGNMENT = 64
 _PREFIX = struct.Struct("<8sIII")
 _DTYPES = frozenset({"|b1", "|i1", "|u1", "<i4", "<i8", "<f4", "<f8"})

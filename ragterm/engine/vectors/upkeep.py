@@ -123,7 +123,6 @@ class Upkeep:
             if not self._is_warm():
                 self._cannot_compile, self.note = True, "kernels are not compiled here: searches are answered by numpy"
                 return
-        self._index.shorten()
         self._index.sign()
         if self._due():
             self._index.link(cores(), self._go_on)
