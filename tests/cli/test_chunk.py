@@ -125,24 +125,24 @@ def test_what_a_collection_has_embedded_is_not_embedded_again(ragterm, docs, tmp
     )
     with Engine.open(tmp_path / "home") as engine:
         before = {row.id: engine.chunks(row.id) for row in engine.documents()}
-        result = engine.compare_chunking(strategies=["recursive", "lines"], questions=file, documents=list(before))
-    recursive, by_line = result.strategies
+        result = engine.compare_chunking(strategies=["hierarchical", "lines"], questions=file, documents=list(before))
+    as_ingested, by_line = result.strategies
     assert {d: [(c.start, c.end) for c in chunks] for d, chunks in before.items()} == {
-        d: list(spans) for d, spans in recursive.boundaries.items()
+        d: list(spans) for d, spans in as_ingested.boundaries.items()
     }
-    assert recursive.measures is not None and recursive.measures.token_recall == 1
+    assert as_ingested.measures is not None and as_ingested.measures.token_recall == 1
     assert embedder.texts == result.embedded == by_line.chunks, "only the lines are new"
-    assert result.reused == recursive.chunks + by_line.chunks
+    assert result.reused == as_ingested.chunks + by_line.chunks
 
 
 def test_a_strategy_is_adopted_listed_and_taken_back(ragterm, docs, tmp_path):
     home = ("--home", tmp_path / "home")
-    assert ragterm("ingest", docs, "--json", *home).json["chunks"] == 2
+    assert ragterm("ingest", docs, "--json", *home).json["chunks"] == 3
     made = ragterm("chunk", "adopt", "lines", "--json", *home)
     assert (made.code, made.json["documents"], made.json["chunks"]) == (0, 2, 4)
     listed = ragterm("chunk", "builds", "--json", *home).json["builds"]
     assert [(one["strategy"], one["live"], one["previous"], one["chunks"]) for one in listed] == [
-        ("auto", False, True, 2),
+        ("auto", False, True, 3),
         ("lines", True, False, 4),
     ]
     assert (
@@ -151,7 +151,7 @@ def test_a_strategy_is_adopted_listed_and_taken_back(ragterm, docs, tmp_path):
         .startswith("The glaze")
     )
     back = ragterm("chunk", "rollback", *home)
-    assert back.code == 0 and "2 chunks" in back.out
+    assert back.code == 0 and "3 chunks" in back.out
     again = ragterm("chunk", "rollback", *home)
     assert again.code == 0 and "4 chunks" in again.out
 

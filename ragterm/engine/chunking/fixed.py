@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ragterm.engine.chunking.spans import RUNNING_TEXT, MeasuredDocument, Span
+from ragterm.engine.chunking.spans import RUNNING_TEXT_TOKENS, MeasuredDocument, Span
 from ragterm.engine.chunking.strategy import ChunkingTools
 from ragterm.engine.types.documents import Chunk, Document
 from ragterm.engine.types.settings import ChunkingSettings
@@ -17,7 +17,7 @@ from ragterm.engine.types.settings import ChunkingSettings
 def chunk_fixed(document: Document, build_id: str, tools: ChunkingTools, settings: ChunkingSettings) -> list[Chunk]:
     """Windows of the room that the document's longest context leaves, overlapping by `settings.overlap` of it, cut where a token
     begins."""
-    measured = MeasuredDocument(document, build_id, tools, settings, RUNNING_TEXT)
+    measured = MeasuredDocument(document, build_id, tools, settings, RUNNING_TEXT_TOKENS)
     return measured.chunks(_windows(measured))
 
 

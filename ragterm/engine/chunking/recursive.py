@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 
 from ragterm.engine.chunking.pieces import Cut, Piece, pieces_of
 from ragterm.engine.chunking.sections import Section, sections_of
-from ragterm.engine.chunking.spans import RUNNING_TEXT, MeasuredDocument, Span
+from ragterm.engine.chunking.spans import RUNNING_TEXT_TOKENS, MeasuredDocument, Span
 from ragterm.engine.chunking.strategy import ChunkingTools
 from ragterm.engine.types.documents import Chunk, Document
 from ragterm.engine.types.settings import ChunkingSettings
@@ -31,7 +31,7 @@ def chunk_recursive(document: Document, build_id: str, tools: ChunkingTools, set
     `chunk.text == document.text[chunk.start:chunk.end]`, every character but white space is in at least one chunk, and
     `chunk.tokens`, the count of `chunk.embedding_text` with special tokens, never exceeds the window.
     """
-    measured = MeasuredDocument(document, build_id, tools, settings, RUNNING_TEXT)
+    measured = MeasuredDocument(document, build_id, tools, settings, RUNNING_TEXT_TOKENS)
     sections = sections_of(document.text, measured.blocks, measured.ruler, measured.left)
     return measured.chunks(span for section in sections for span in section_spans(section, measured))
 

@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from ragterm.engine.chunking.spans import RUNNING_TEXT, MeasuredDocument, Span
+from ragterm.engine.chunking.spans import RUNNING_TEXT_TOKENS, MeasuredDocument, Span
 from ragterm.engine.chunking.strategy import ChunkingTools
 from ragterm.engine.chunking.units import sentence_starts
 from ragterm.engine.types.documents import Chunk, Document
@@ -53,7 +53,7 @@ _STOP_WORDS = frozenset(_STOP.split())
 def chunk_semantic(document: Document, build_id: str, tools: ChunkingTools, settings: ChunkingSettings) -> list[Chunk]:
     """Chunks that end at topic shifts, disjoint, none longer than the window. `tools.embed` is called with batches of at most 64
     sentences; None compares words instead."""
-    measured = MeasuredDocument(document, build_id, tools, settings, RUNNING_TEXT)
+    measured = MeasuredDocument(document, build_id, tools, settings, RUNNING_TEXT_TOKENS)
     units = _units(measured)
     return measured.chunks(
         span

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ragterm.engine.chunking.spans import RUNNING_TEXT, MeasuredDocument, Span
+from ragterm.engine.chunking.spans import RUNNING_TEXT_TOKENS, MeasuredDocument, Span
 from ragterm.engine.chunking.strategy import ChunkingTools
 from ragterm.engine.chunking.units import sentence_starts
 from ragterm.engine.types.documents import Chunk, Document
@@ -18,7 +18,7 @@ from ragterm.engine.types.settings import ChunkingSettings
 def chunk_sentences(document: Document, build_id: str, tools: ChunkingTools, settings: ChunkingSettings) -> list[Chunk]:
     """Sentences up to the window; each chunk begins with the last whole sentences of the one before it, no more than
     `settings.overlap` of its room. A sentence longer than the window is halved at words."""
-    measured = MeasuredDocument(document, build_id, tools, settings, RUNNING_TEXT)
+    measured = MeasuredDocument(document, build_id, tools, settings, RUNNING_TEXT_TOKENS)
     return measured.chunks(_packed(measured))
 
 

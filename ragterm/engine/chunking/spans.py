@@ -26,7 +26,7 @@ _LEAST_WINDOW = 16
 _OPENING = 200
 
 
-RUNNING_TEXT = 160
+RUNNING_TEXT_TOKENS = 160
 """Tokens of a chunk of running text, context and special tokens included, where the settings say nothing: a paragraph or two. On 472
 questions over five long texts 1,200 tokens of such chunks held 0.05 more of the evidence than chunks of 256; smaller ones held no
 more, and cut more of it in two."""
