@@ -231,6 +231,17 @@ async def test_the_last_line_follows_the_list() -> None:
             await until(pilot, lambda offered=offered: ("Re-ingest" in screen_text(app).splitlines()[-1]) is offered)
 
 
+async def test_the_keyboard_is_not_lost_where_a_list_goes_and_comes_at_once() -> None:
+    app = make_app()
+    async with running(app) as pilot:
+        app.query_one(DocumentsPane).table.focus()
+        full = app.bridge.listed
+        assert full is not None
+        for documents in ((), full.documents) * 3:
+            app.bridge.publish(messages.DocumentsListed(full.collection, full.collections, documents))
+        await until(pilot, lambda: app.focused is app.query_one(DocumentsPane).table)
+
+
 async def test_ten_thousand_documents_cost_what_is_seen() -> None:
     rows = tuple(
         DocumentRow(f"{n:016x}", f"/docs/{n}.md", f"Document {n}", "markdown", None, 3, "indexed")

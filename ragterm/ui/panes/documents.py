@@ -194,13 +194,15 @@ class DocumentsPane(DocumentCommands, LedgerCommands, Pane):
         moves = self.has_focus_within and (empty or (focused is not None and focused.id == "samples"))
         if empty:
             self._teach()
+        was_empty = self.has_class("-empty")
         self.set_class(empty, "-empty")
-        if moves or empty:
+        if moves or empty or was_empty:
             self.call_after_refresh(self.focus_first if moves else self._take_free_focus)
         self._show_rows()
 
     def _take_free_focus(self) -> None:
-        """A dialog that closes just now gives the focus back to a table that is not shown any more: then nobody has it."""
+        """A dialog that closes just now gives the focus back to a table that is not shown any more, and a list that comes and goes asks
+        for the focus where it is not shown yet: then nobody has it."""
         if self.display and self.screen.focused is None:
             self.focus_first()
 
