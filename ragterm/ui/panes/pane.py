@@ -27,8 +27,8 @@ class Pane(Container):
 
     def _on_mount(self, event: Any) -> None:
         super()._on_mount(event)
-        # A pane that is mounted while the app is leaving gets no children: it never comes to life.
-        if self.children:
+        # A pane that is mounted while the app is leaving gets no children, or not all of them: it never comes to life.
+        if self.children and self.app.return_code is None:
             self.built()
             self.bridge.listen(self)
 
