@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ragterm.engine.vectors import connect, hnsw
+from ragterm.engine.vectors import connect, hnsw, walk_log
 from ragterm.engine.vectors.check import check_graph
 from ragterm.engine.vectors.construction import chosen_by, insert_nodes
 from ragterm.engine.vectors.kernels import pack
@@ -145,9 +145,9 @@ def test_the_ten_points_are_searched_by_way_of_v4_and_v9(ten_points):
     found, log = search(ten_points, (14, 14), 1, 100)
     assert [(node, math.sqrt(gap / 4)) for node, gap in found] == [(9, pytest.approx(1.41, abs=0.01))]
     events = log[1 : 1 + log[0, 0]].tolist()
-    way = [(layer, node) for event, layer, node, _ in events if event in (hnsw.ENTERED, hnsw.EXPANDED)]
+    way = [(layer, node) for event, layer, node, _ in events if event in (walk_log.ENTERED, walk_log.EXPANDED)]
     assert way == [(2, 4), (2, 4), (1, 4), (1, 4), (1, 9), (0, 9), (0, 9)]
-    assert {node for event, layer, node, _ in events if event == hnsw.MET and layer == 1} == {1, 9}
+    assert {node for event, layer, node, _ in events if event == walk_log.MET and layer == 1} == {1, 4, 9}
 
 
 def test_a_wider_search_finds_what_a_narrow_one_misses(ten_points):
@@ -360,8 +360,10 @@ def test_an_insertion_walks_down_from_the_top_and_looks_at_few_nodes():
     hnsw.find_batch(graph, graph, np.array([599], dtype=np.int32), 5, scratch, np.empty(5, dtype=np.int64))
     log = scratch.log
     events = log[1 : 1 + log[0, 0]].tolist()
-    assert [layer for event, layer, _, _ in events if event == hnsw.ENTERED] == list(range(int(graph.top[1]), -1, -1))
-    assert sum(event == hnsw.MET for event, *_ in events) < 200
+    assert [layer for event, layer, _, _ in events if event == walk_log.ENTERED] == list(
+        range(int(graph.top[1]), -1, -1)
+    )
+    assert sum(event == walk_log.MET for event, *_ in events) < 200
 
 
 def test_a_search_gives_up_after_a_third_of_ef_expansions_that_bring_nothing_among_the_best():
@@ -372,12 +374,12 @@ def test_a_search_gives_up_after_a_third_of_ef_expansions_that_bring_nothing_amo
         found, log = search(graph, query, 60, 5000, best=8)
         assert found[:8] == whole[:8]
         events = log[1 : 1 + log[0, 0]].tolist()
-        ground = events[max(i for i, event in enumerate(events) if event[0] == hnsw.ENTERED) :]
+        ground = events[max(i for i, event in enumerate(events) if event[0] == walk_log.ENTERED) :]
         near, in_vain = [], []
         for event, _, node, gap in ground:
-            if event == hnsw.EXPANDED:
+            if event == walk_log.EXPANDED:
                 in_vain.append(0)
-            elif event != hnsw.KEPT:
+            elif event != walk_log.KEPT:
                 near = sorted([*near, (gap, node)])[:8]
                 if in_vain and (gap, node) in near:
                     in_vain[-1] = 1

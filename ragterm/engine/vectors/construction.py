@@ -217,4 +217,5 @@ def search_graph(
     found = np.empty(ef, dtype=np.int64)
     count = search.nearest_nodes(graph, np.ascontiguousarray(query), ef, scratch, found)
     nodes = found[:count]
+    assert scratch.log is not None
     return nodes[~deleted[nodes]], scratch.log

@@ -25,7 +25,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 KERNEL_MODULES = tuple(
     f"ragterm.engine.vectors.{name}"
-    for name in ("kernels", "hnsw", "connect", "search", "scan", "signs", "estimate", "pq", "ivf_search")
+    for name in ("kernels", "walk_log", "hnsw", "connect", "search", "scan", "signs", "estimate", "pq", "ivf_search")
 )
 _OTHER_SOURCES = ("ragterm.engine.vectors.intrinsics", "ragterm.engine.vectors.sign_intrinsics")
 

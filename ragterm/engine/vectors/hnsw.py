@@ -42,6 +42,7 @@ from ragterm.engine.vectors.kernels import (
     prefetch,
     whole_blocks,
 )
+from ragterm.engine.vectors.walk_log import ENTERED, EXPANDED, KEPT, MET, new_log, record
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -81,7 +82,7 @@ class Scratch(NamedTuple):
     met: NDArray[np.int32]  # (n,) the nodes that this search met, in order
     nearer: NDArray[np.int64]  # entries on their way into the pool
     chosen: NDArray[np.int64]  # (2M,) the entries that Algorithm 4 selects [R]
-    log: NDArray[np.int64]  # (rows, 4) of `new_log`
+    log: NDArray[np.int64] | None  # (rows, 4) of walk_log.py, or none is kept
 
 
 def empty_graph(
@@ -109,8 +110,8 @@ def take_over(graph: Graph, old: Graph) -> None:
     graph.top[:] = old.top
 
 
-def new_scratch(graph: Graph, ef: int, log_rows: int = 0) -> Scratch:
-    """Scratch for searches of at most `ef` on `graph`."""
+def new_scratch(graph: Graph, ef: int, log_rows: int | None = None) -> Scratch:
+    """Scratch for searches of at most `ef` on `graph`, with a log of so many rows."""
     nodes, width = len(graph.codes), graph.links.shape[1]
     return Scratch(
         # In whole blocks of the shorter codes: a graph of bytes may be walked on its nibbles, whose blocks hold twice as many.
@@ -121,7 +122,7 @@ def new_scratch(graph: Graph, ef: int, log_rows: int = 0) -> Scratch:
         met=np.empty(nodes + width, dtype=np.int32),
         nearer=np.empty(width, dtype=np.int64),
         chosen=np.empty(width, dtype=np.int64),
-        log=new_log(log_rows),
+        log=None if log_rows is None else new_log(log_rows),
     )
 
 
@@ -132,29 +133,6 @@ def draw_levels(seed: int, count: int, m: int) -> NDArray[np.int8]:
     """
     uniform = 1.0 - np.random.default_rng(seed).random(count)
     return np.minimum(-np.log(uniform) / math.log(m), MAX_LEVEL).astype(np.int8)
-
-
-# What a search leaves behind when it is asked to keep a log, one row (event, layer, node, distance) per event: the Layers
-# pane replays it. A log of no rows keeps nothing.
-ENTERED, EXPANDED = 0, 1  # a layer is entered at this node; this node, the nearest candidate, is expanded
-MET = 2  # a distance was computed for the first time on this layer
-KEPT = 3  # after an expansion: the furthest of the best is this node
-
-
-def new_log(rows: int = 0) -> NDArray[np.int64]:
-    """Room for `rows` events; row 0 counts them."""
-    return np.zeros((rows + 1, 4), dtype=np.int64)
-
-
-@inlined_kernel
-def record(log: Entries, event: int, layer: int, entry: int) -> None:
-    count = log[0, 0] + 1
-    if count < log.shape[0]:
-        log[0, 0] = count
-        log[count, 0] = event
-        log[count, 1] = layer
-        log[count, 2] = entry_node(entry)
-        log[count, 3] = entry_distance(entry)
 
 
 @inlined_kernel
@@ -193,7 +171,8 @@ def room_of(graph: Graph, layer: int) -> int:
 
 @inlined_kernel
 def unseen_neighbours(graph: Graph, node: int, layer: int, count: int, scratch: Scratch) -> int:
-    """Append the neighbours of `node` that this search has not met to scratch.met[:count], and return how many it holds now."""
+    """Append the neighbours of `node` that this search has not met to scratch.met[:count], and return how many it holds now. Their
+    codes are on their way then."""
     seen, met, row = scratch.seen, scratch.met, row_of(graph, node, layer)
     for i in range(room_of(graph, layer)):
         neighbour = graph.links[row, i]
@@ -202,6 +181,7 @@ def unseen_neighbours(graph: Graph, node: int, layer: int, count: int, scratch: 
         word, bit = neighbour >> 6, np.int64(neighbour & 63)
         bits = seen[word]
         seen[word] = bits | (np.int64(1) << bit)
+        prefetch(graph.codes, neighbour)
         met[count] = neighbour  # whether or not it is new: the next one takes its place if not, and nothing is guessed
         count += 1 - ((bits >> bit) & 1)
     return count
@@ -235,8 +215,6 @@ def search_layer(graph: Graph, count: int, ef: int, layer: int, scratch: Scratch
         record(scratch.log, EXPANDED, layer, pool[first])
         pool[first] |= 1
         before, known = known, unseen_neighbours(graph, entry_node(pool[first]), layer, known, scratch)
-        for i in range(before, known):
-            prefetch(graph.codes, met[i])
         first += 1
 
         furthest = pool[ef - 1] if size == ef else FURTHEST
@@ -262,6 +240,28 @@ def search_layer(graph: Graph, count: int, ef: int, layer: int, scratch: Scratch
     for i in range(known):
         seen[met[i] >> 6] = 0
     return size
+
+
+@kernel
+def descend(graph: Graph, layer: int, scratch: Scratch) -> None:
+    """Algorithm 2 with ef = 1, for the layers above the ground: scratch.pool[0] moves on to the nearest of its neighbours while that is
+    nearer to the query. Which nodes were met is not remembered: that would take longer than the few distances computed twice."""
+    nearest = scratch.pool[0]
+    record(scratch.log, ENTERED, layer, nearest)
+    moved = True
+    while moved:
+        here, row, degree = nearest, row_of(graph, entry_node(nearest), layer), 0
+        record(scratch.log, EXPANDED, layer, here)
+        while degree < room_of(graph, layer) and graph.links[row, degree] >= 0:
+            prefetch(graph.codes, graph.links[row, degree])
+            degree += 1
+        for i in range(degree):
+            entry = pack(distance(graph, scratch, graph.links[row, i]), graph.links[row, i])
+            record(scratch.log, MET, layer, entry)
+            nearest = min(nearest, entry)
+        record(scratch.log, KEPT, layer, nearest)
+        moved = nearest < here
+    scratch.pool[0] = nearest
 
 
 @kernel
@@ -320,11 +320,10 @@ def find_neighbours(
     constant = 128 * graph.sums[node] + (graph.bias[node] if graph.bias.shape[0] > 0 else 0)
     scratch.constant[0] = constant
     count = enter(walked, scratch)
-    for layer in range(graph.top[1], -1, -1):
-        # Above its own level: walk to the nearest node of each layer.
-        count = search_layer(walked, count, ef_construction if layer <= level else 1, layer, scratch)
-        if layer > level:
-            continue
+    for layer in range(graph.top[1], level, -1):
+        descend(walked, layer, scratch)
+    for layer in range(min(graph.top[1], level), -1, -1):
+        count = search_layer(walked, count, ef_construction, layer, scratch)
         for i in range(count):
             prefetch(graph.codes, entry_node(scratch.pool[i]))
         for i in range(count):
@@ -370,7 +369,7 @@ def knn_search(graph: Graph, ef: int, scratch: Scratch, best: int = 0) -> int:
     returned. K is the caller's: it scores what was found in full precision and takes the first K. `best` as in `search_layer`."""
     count = enter(graph, scratch)
     for layer in range(graph.top[1], 0, -1):
-        count = search_layer(graph, count, 1, layer, scratch, 0)
+        descend(graph, layer, scratch)
     return search_layer(graph, count, ef, 0, scratch, best)
 
 

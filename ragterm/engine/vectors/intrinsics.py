@@ -27,6 +27,8 @@ SIGN_BITS = ir.Constant(BYTES, [128] * 64)
 LOW_HALVES = ir.Constant(BYTES, [15] * 64)
 FOUR_BITS = ir.Constant(BYTES, [4] * 64)
 SMALLEST = -0x8000000000000000
+BLOCKS_OF_BYTES, BLOCKS_OF_NIBBLES = 6, 3
+"""Of rows of 384 dimensions."""
 
 NEEDED = ("avx512f", "avx512bw", "avx512vl", "avx512vnni")
 
@@ -70,9 +72,11 @@ def _call(builder: Any, name: str, result: Any, *arguments: Any) -> Any:
 
 
 def fetch(builder: Any, address: Any) -> None:
-    read, every_level, data = (ir.Constant(I32, value) for value in (0, 3, 1))
+    """Into the second level of the caches (PREFETCHT1): the first has room for few requests at a time, and a batch of rows keeps all of
+    it waiting. A sixth of a search's time on a Zen 4, where 40 rows of three lines are asked for at once."""
+    read, second_level, data = (ir.Constant(I32, value) for value in (0, 2, 1))
     line = builder.inttoptr(address, ir.PointerType(I8))
-    _call(builder, "llvm.prefetch.p0", ir.VoidType(), line, read, every_level, data)
+    _call(builder, "llvm.prefetch.p0", ir.VoidType(), line, read, second_level, data)
 
 
 def add_products(builder: Any, sums: Any, unsigned: Any, signed: Any) -> Any:
@@ -90,13 +94,25 @@ def _total(builder: Any, sums: Any) -> Any:
     return builder.sext(_call(builder, "llvm.vector.reduce.add.v16i32", I32, sums), I64)
 
 
-def _over_blocks(builder: Any, length: Any, start: list[Any], step: Callable[[Any, list[Any]], list[Any]]) -> list[Any]:
-    """`step(offset, sums)` for every 64 bytes of `length`."""
+def _over_blocks(
+    builder: Any, length: Any, start: list[Any], step: Callable[[Any, list[Any]], list[Any]], usual: int
+) -> list[Any]:
+    """`step(offset, sums)` for every 64 bytes of `length`. The `usual` number of them, that of 384 dimensions, is written out: of so
+    short a loop a third would be the loop."""
     kept = [cgutils.alloca_once_value(builder, value) for value in start]
-    with cgutils.for_range(builder, builder.lshr(length, at(6))) as loop:
-        offset = builder.shl(loop.index, at(6))
-        for slot, value in zip(kept, step(offset, [builder.load(slot) for slot in kept]), strict=True):
+
+    def keep(values: list[Any]) -> None:
+        for slot, value in zip(kept, values, strict=True):
             builder.store(value, slot)
+
+    with builder.if_else(builder.icmp_signed("==", length, at(64 * usual)), likely=True) as (written_out, looped):
+        with written_out:
+            values = start
+            for block in range(usual):
+                values = step(at(64 * block), values)
+            keep(values)
+        with looped, cgutils.for_range(builder, builder.lshr(length, at(6))) as loop:
+            keep(step(builder.shl(loop.index, at(6)), [builder.load(slot) for slot in kept]))
     return [builder.load(slot) for slot in kept]
 
 
@@ -111,7 +127,7 @@ def dot_bytes(typing: Any, codes: Any, row: Any, query: Any) -> Any:
             signed = load(builder, builder.add(query_address, offset), BYTES)
             return [add_products(builder, sums[0], unsigned, signed)]
 
-        return _total(builder, _over_blocks(builder, length, [ZERO_SUMS], step)[0])
+        return _total(builder, _over_blocks(builder, length, [ZERO_SUMS], step, BLOCKS_OF_BYTES)[0])
 
     return types.int64(codes, types.int64, query), generate
 
@@ -127,7 +143,7 @@ def dot_rows(typing: Any, codes: Any, a: Any, b: Any) -> Any:
             signed = builder.xor(load(builder, builder.add(other, offset), BYTES), SIGN_BITS)
             return [add_products(builder, sums[0], unsigned, signed)]
 
-        return _total(builder, _over_blocks(builder, length, [ZERO_SUMS], step)[0])
+        return _total(builder, _over_blocks(builder, length, [ZERO_SUMS], step, BLOCKS_OF_BYTES)[0])
 
     return types.int64(codes, types.int64, types.int64), generate
 
@@ -148,7 +164,7 @@ def dot_nibbles(typing: Any, codes: Any, row: Any, query: Any) -> Any:
                 add_products(builder, sums[1], high, load(builder, builder.add(first, at(64)), BYTES)),
             ]
 
-        low, high = _over_blocks(builder, length, [ZERO_SUMS, ZERO_SUMS], step)
+        low, high = _over_blocks(builder, length, [ZERO_SUMS, ZERO_SUMS], step, BLOCKS_OF_NIBBLES)
         return _total(builder, builder.add(low, high))
 
     return types.int64(codes, types.int64, query), generate
@@ -158,8 +174,13 @@ def dot_nibbles(typing: Any, codes: Any, row: Any, query: Any) -> Any:
 def prefetch(typing: Any, rows: Any, row: Any) -> Any:
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         address, length = row_address(context, builder, signature.args[0], arguments[0], arguments[1])
-        with cgutils.for_range(builder, builder.lshr(builder.add(length, at(63)), at(6))) as loop:
-            fetch(builder, builder.add(address, builder.shl(loop.index, at(6))))
+        of_nibbles = builder.icmp_signed("==", length, at(64 * BLOCKS_OF_NIBBLES))
+        with builder.if_else(of_nibbles, likely=True) as (written_out, looped):
+            with written_out:
+                for block in range(BLOCKS_OF_NIBBLES):
+                    fetch(builder, builder.add(address, at(64 * block)))
+            with looped, cgutils.for_range(builder, builder.lshr(builder.add(length, at(63)), at(6))) as loop:
+                fetch(builder, builder.add(address, builder.shl(loop.index, at(6))))
         return context.get_dummy_value()
 
     return types.void(rows, types.int64), generate

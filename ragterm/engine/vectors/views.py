@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ragterm.engine.types.graphs import LayerMap, LayerSummary, Walk, WalkAction, WalkStep
-from ragterm.engine.vectors import flat, hnsw
+from ragterm.engine.vectors import flat, hnsw, walk_log
 from ragterm.engine.vectors.check import layer_links, link_rows
 from ragterm.engine.vectors.codes import query_unit, step_of
 from ragterm.engine.vectors.construction import search_graph
@@ -184,9 +184,9 @@ def _scored(rows: Rows, found: NDArray[np.int64], scores: NDArray[np.float32]) -
 
 
 def _distances_computed(log: NDArray[np.int64]) -> int:
-    """One for the entry point, one for every node met."""
+    """One for the entry point, one for every node met, above the ground layer as often as it was."""
     events = log[1 : 1 + log[0, 0], 0]
-    return int((events == hnsw.MET).sum()) + int(len(events) > 0)
+    return int((events == walk_log.MET).sum()) + int(len(events) > 0)
 
 
 def _steps(events: NDArray[np.int64], picture: GraphPicture, unit: float) -> tuple[WalkStep, ...]:
@@ -204,16 +204,16 @@ def _steps(events: NDArray[np.int64], picture: GraphPicture, unit: float) -> tup
 
     for event, layer, at, code_distance in events.tolist():
         distance = 1.0 + code_distance * unit
-        if event == hnsw.MET:
+        if event == walk_log.MET:
             visited.append((picture.key_of(at), distance))
-        elif event == hnsw.KEPT:
+        elif event == walk_log.KEPT:
             beam = distance
         else:
             close()
-            action = "expand" if event == hnsw.EXPANDED else "enter" if level < 0 else "descend"
+            action = "expand" if event == walk_log.EXPANDED else "enter" if level < 0 else "descend"
             level, node, gap = layer, at, distance
             visited = []
-            beam = distance if event == hnsw.ENTERED else beam
+            beam = distance if event == walk_log.ENTERED else beam
     close()
     if steps:
         last = steps[-1]
