@@ -51,7 +51,7 @@ class Result(NamedTuple):
 def widened(k: int) -> int:
     """How many of the best by codes of 8 bits are scored in full where `k` are wanted: by those, rows change places with their
     neighbours only."""
-    return k + 4 + k // 8
+    return k + 2 + k // 8
 
 
 def new_result(k: int) -> Result:

@@ -52,7 +52,7 @@ MOST_SCANNED = 1000
 FILTERED_EF = 1.5
 """By how much a walk behind a filter is wider than the share that passes asks for."""
 EF_SEARCH = 96
-RESCORED, RESCORED_PART = 4, 6
+RESCORED, RESCORED_PART = 4, 8
 """How many entries more than k are scored again, and one for every so many of ef."""
 _FLOAT32 = np.dtype(np.float32)
 
@@ -118,7 +118,8 @@ class Searching:
                         kept.box, query, k, width, best, best, self._metric, kept.unit, kept.step
                     )
                     if count >= 0:
-                        return list(zip(names[kept.rows[:count]].tolist(), kept.scores[:count].tolist()))  # noqa: B905
+                        rows, scores = kept.first.get(count) or kept.first_of(count)
+                        return list(zip(names[rows].tolist(), scores.tolist()))  # noqa: B905
         rows, scores = self._searched(state, self._query(query), k, ef, allowed)
         return list(zip(names[rows].tolist(), scores.tolist(), strict=True))
 
