@@ -5,7 +5,7 @@
 One thread, one query a public call, thread time; every engine takes its turn in every pass, the best pass of each counts. The grid of
 each engine's parameter is printed; between two points of it time is read off logarithmically at a recall of 0.95 and 0.99.
 The peers' own indexes use M = 16, efConstruction = 200, as ours does, and are kept in the cache folder.
-`--fallback haswell` does the part `search` once more in a child process, with the plain loops compiled for that older processor.
+`--fallback haswell` does the part `search` once more in a child process, with the kernels compiled for that older processor.
 """
 
 # ruff: noqa: E402  the threads of the linear algebra are counted when it is loaded
@@ -35,7 +35,7 @@ import vector_peers
 from llvmlite import binding
 
 from ragterm.engine.models.weights import cache_dir
-from ragterm.engine.vectors import intrinsics
+from ragterm.engine.vectors import avx2_intrinsics, intrinsics
 from ragterm.engine.vectors.database import VectorDB
 from ragterm.engine.vectors.index import VectorIndex
 from ragterm.engine.vectors.upkeep import cores
@@ -49,7 +49,7 @@ def machine() -> str:
     features = binding.get_host_cpu_features()
     sets = [name for name in ("avx2", "avx512f", "avx512bw", "avx512vnni", "avx512bf16") if features.get(name)]
     cpu = os.environ.get("NUMBA_CPU_NAME") or binding.get_host_cpu_name()
-    leaves = "AVX-512 VNNI" if intrinsics.supported() else "plain loops"
+    leaves = "AVX-512 VNNI" if intrinsics.supported() else "AVX2" if avx2_intrinsics.supported() else "plain loops"
     return f"{cpu}, {os.cpu_count()} cores, {' '.join(sets)}; kernels: {leaves}; load {os.getloadavg()[0]:.1f}"
 
 

@@ -25,7 +25,8 @@ from ragterm.engine.vectors.database import VectorDB
 from ragterm.engine.vectors.index import VectorIndex
 
 LOOPS = {
-    name: execution.loop_of(getattr(kernels, name)) for name in ("dot_bytes", "dot_rows", "dot_nibbles", "bound_rows")
+    name: execution.loop_of(getattr(kernels, name))
+    for name in ("dot_bytes", "dot_rows", "dot_nibbles", "sum_where_set", "bound_rows")
 }
 LOOPS["insert_sorted"] = kernels.insert_sorted
 ROWS = 1600
@@ -202,16 +203,58 @@ def graphs() -> tuple[dict[str, float], dict[str, list[str]]]:
 
 
 def integers() -> list[str]:
-    """Where the forms of a leaf differ, none where the processor has only one."""
+    """Where the forms of a leaf differ, of those that this processor can run."""
     from numba import njit
 
-    from ragterm.engine.vectors import intrinsics, sign_intrinsics
+    from ragterm.engine.vectors import avx2_intrinsics, instructions, intrinsics, sign_intrinsics
 
-    if not intrinsics.supported():
-        return []
+    plain = {name: njit(loop) for name, loop in LOOPS.items()}
+    differ = []
+    for module in (intrinsics, avx2_intrinsics):
+        if module.supported():
+            forms = vars(instructions) | vars(module)
+            differ += [f"{module.__name__}: {text}" for text in products_differ(forms, plain)]
+    if intrinsics.supported():
+        fast_bounds = sign_intrinsics.bound_rows
+
+        @njit
+        def by_instructions(codes, values, among, start, after, query, scale, constant, width, bounds, place):
+            return fast_bounds(codes, values, among, start, after, query, scale, constant, width, bounds, place)
+
+        differ += bounds_differ(by_instructions, plain["bound_rows"])
+    if avx2_intrinsics.supported():
+        differ += sums_where_set_differ(avx2_intrinsics.sum_where_set, plain["sum_where_set"])
+    return differ
+
+
+def sums_where_set_differ(form, loop) -> list[str]:
+    from numba import njit
+
+    @njit
+    def by_instructions(signs, row, query):
+        return form(signs, row, query)
+
+    rng = np.random.default_rng(1)
+    differ = []
+    for groups in (1, 2, 3):
+        width = -(-(kernels.SIGNS_FROM + groups * kernels.GROUP // 8) // 64) * 64
+        for turn in range(50):
+            signs = kernels.aligned((3, width), np.uint8)
+            signs[:] = rng.choice([0, 255], signs.shape) if turn % 5 == 0 else rng.integers(0, 256, signs.shape)
+            query = rng.integers(-127, 128, groups * kernels.GROUP).astype(np.int8)
+            bits = [signs[2, kernels.SIGNS_FROM + i // 8] >> (i % 8) & 1 for i in range(len(query))]
+            total = sum(int(q) for q, bit in zip(query, bits, strict=True) if bit)
+            if not by_instructions(signs, 2, query) == loop(signs, 2, query) == total:
+                differ.append(f"sum of {groups} groups, turn {turn}")
+    return differ
+
+
+def products_differ(forms, plain) -> list[str]:
+    from numba import njit
+
     fast_bytes, fast_rows, fast_nibbles, fast_insert = (
-        intrinsics.dot_bytes, intrinsics.dot_rows, intrinsics.dot_nibbles, intrinsics.insert_sorted,
-    )  # fmt: skip
+        forms[name] for name in ("dot_bytes", "dot_rows", "dot_nibbles", "insert_sorted")
+    )
 
     @njit
     def by_instructions(codes, a, b, query, entries, length, entry):
@@ -222,14 +265,7 @@ def integers() -> list[str]:
             fast_insert(entries, length, entry),
         )
 
-    fast_bounds = sign_intrinsics.bound_rows
-
-    @njit
-    def bounds_by_instructions(codes, values, among, start, after, query, scale, constant, width, bounds, place):
-        return fast_bounds(codes, values, among, start, after, query, scale, constant, width, bounds, place)
-
-    plain = {name: njit(loop) for name, loop in LOOPS.items()}
-    differ = bounds_differ(bounds_by_instructions, plain["bound_rows"])
+    differ = []
     rng = np.random.default_rng(0)
     for turn in range(200):
         width = 64 * int(rng.integers(1, 9))

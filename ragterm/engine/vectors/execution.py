@@ -27,7 +27,9 @@ KERNEL_MODULES = tuple(
     f"ragterm.engine.vectors.{name}"
     for name in ("kernels", "walk_log", "hnsw", "connect", "search", "scan", "signs", "estimate", "pq", "ivf_search")
 )
-_OTHER_SOURCES = ("ragterm.engine.vectors.intrinsics", "ragterm.engine.vectors.sign_intrinsics")
+_OTHER_SOURCES = tuple(
+    f"ragterm.engine.vectors.{name}" for name in ("instructions", "intrinsics", "sign_intrinsics", "avx2_intrinsics")
+)
 
 _loops: dict[Callable[..., Any], Callable[..., Any]] = {}
 _entries: set[Callable[..., Any]] = set()
@@ -72,7 +74,7 @@ def entry_kernel(function: Function) -> Function:
 
 
 def leaf(function: Function) -> Function:
-    """Mark a kernel that `intrinsics.py` may have under the same name, for processors that have the instructions."""
+    """Mark a kernel that a module of instructions may have under the same name, for processors that have them."""
     _leaves.add(function)
     return kernel(function)
 
@@ -177,12 +179,14 @@ def _liberties(function: Callable[..., Any]) -> Any:
 
 
 def _instructions(numba: Any) -> dict[str, Any]:
-    """What the modules of instructions hold where this processor has what they use, else nothing."""
+    """What the modules of instructions hold for the processor that is compiled for."""
     if numba.config.DISABLE_JIT:
         return {}
-    from ragterm.engine.vectors import intrinsics, sign_intrinsics
+    from ragterm.engine.vectors import avx2_intrinsics, instructions, intrinsics, sign_intrinsics
 
-    return vars(intrinsics) | vars(sign_intrinsics) if intrinsics.supported() else {}
+    if intrinsics.supported():
+        return vars(instructions) | vars(intrinsics) | vars(sign_intrinsics)
+    return vars(instructions) | (vars(avx2_intrinsics) if avx2_intrinsics.supported() else {})
 
 
 def numba_cache_folder() -> Path:

@@ -14,21 +14,8 @@ from numba import types
 from numba.core import cgutils
 from numba.core.extending import intrinsic
 
-from ragterm.engine.vectors.intrinsics import (
-    BYTES,
-    I1,
-    I32,
-    I64,
-    SUMS,
-    ZERO_SUMS,
-    add_products,
-    array_start,
-    at,
-    fetch,
-    load,
-    row_address,
-    shape_of,
-)
+from ragterm.engine.vectors.instructions import I1, I32, I64, array_start, at, fetch, load, row_address, shape_of
+from ragterm.engine.vectors.intrinsics import BYTES, SUMS, ZERO_SUMS, add_products
 from ragterm.engine.vectors.kernels import GROUP, ROWS_AT_ONCE, SIGNS_FROM
 
 F32 = ir.FloatType()
