@@ -93,7 +93,9 @@ def empty_graph(
     return Graph(
         codes=codes,
         bits=bits,
-        sums=(codes.astype(np.int32) - 128).sum(axis=1, dtype=np.int32) if bits == 8 else np.empty(0, dtype=np.int32),
+        sums=codes.sum(axis=1, dtype=np.int32) - np.int32(128 * codes.shape[1])
+        if bits == 8
+        else np.empty(0, dtype=np.int32),
         bias=np.empty(0, dtype=np.int32) if bias is None else bias,
         levels=levels,
         links=aligned((len(codes) + int(above.sum()), 2 * m), np.int32, NO_LINK),
