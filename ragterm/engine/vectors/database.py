@@ -107,7 +107,8 @@ class VectorDB:
     def _begin(self, index: Index, rows: MemoryRows | FolderRows) -> None:
         self._index, self._rows, self._items = index, rows, rows.items
         self._lists = index.kind != "hnsw"
-        self._names: Any = NamesOf(rows.items) if self._lists else np.empty(0, dtype=object)
+        small = self._lists or bool(index.parameters.get("compact"))
+        self._names: Any = NamesOf(rows.items) if small else np.empty(0, dtype=object)
         self._columns: MetadataColumns | None = None
         self._parsed = ParsedFilters()
         self._changing = threading.RLock()
@@ -239,7 +240,7 @@ class VectorDB:
             self._mark = changes.mark
 
     def _named(self, rows: range) -> None:
-        if isinstance(self._index, VectorIndex):  # it reads the names of what it may find ahead of time
+        if isinstance(self._index, VectorIndex) and not self._index.compact:
             self._names = self._index.names = with_names(self._names, rows, self._items)
 
     def _row(self, doc_id: str) -> int:
