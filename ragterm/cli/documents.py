@@ -75,6 +75,9 @@ def show(options: Globals, document: str, collection: str, text_only: bool) -> N
             say(f"{name:<12} {one_line(str(value))}")
     if is_member(row.path):
         say(f"{'lies in':<12} {one_line(outermost(row.path))} (the file on disk)")
+    for name, value in found.metadata.items() if found is not None else ():
+        for line in value.splitlines():
+            say(f"{one_line(name):<12} {one_line(line)}")
     for warning in row.warnings:
         say(f"{'warning':<12} {one_line(warning)}")
     for chunk in chunks:

@@ -256,3 +256,42 @@ def test_the_real_files(data: Path, check_invariants: Check) -> None:
             assert "\x02" not in document.text and "\ufffe" not in document.text
             read += 1
     assert read >= 85
+
+
+def test_where_links_lead_is_kept_with_the_words_that_stand_there():
+    pdf = FPDF()
+    pdf.set_font("Helvetica", size=12)
+    for page, (words, address) in enumerate(
+        (("our terms", "https://example.org/terms?a=1"), ("write", "mailto:a@b.example"))
+    ):
+        pdf.add_page()
+        pdf.write(8, "Read ")
+        pdf.write(8, words, link=address)
+        pdf.write(8, f" before you order, says page {page + 1}.")
+    pdf.write(8, " Back to the first page.", link=pdf.add_link(page=1))
+    document = parse(pdf)
+    assert document.metadata["links"].splitlines() == [
+        "page 1: our terms <https://example.org/terms?a=1>",
+        "page 2: write <mailto:a@b.example>",
+    ]
+    assert "example" not in document.text
+
+
+def test_links_are_bounded_and_made_harmless():
+    pdf = FPDF()
+    pdf.add_page()
+    pdf.set_font("Helvetica", size=6)
+    for number in range(1100):
+        pdf.link(10, 10 + number / 10, 20, 1, f"https://example.org/{number}\x1b[31m")
+    pdf.write(8, "Words.")
+    links = parse(pdf).metadata["links"]
+    assert len(links.splitlines()) == 1000
+    assert "\x1b" not in links
+
+
+def test_a_document_without_links_says_nothing_of_them():
+    pdf = FPDF()
+    pdf.add_page()
+    pdf.set_font("Helvetica", size=12)
+    pdf.write(8, "See https://example.org for more.")
+    assert "links" not in parse(pdf).metadata

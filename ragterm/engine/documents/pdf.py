@@ -14,7 +14,7 @@ from ragterm.engine.documents.builder import MAX_TEXT, DocumentBuilder
 from ragterm.engine.documents.page_quality import readable_lines, reads_wrongly, rubbish
 from ragterm.engine.documents.page_report import PageReport
 from ragterm.engine.documents.passwords import offered
-from ragterm.engine.documents.pdf_extras import outline, page_labels, properties, property_of, usable_title
+from ragterm.engine.documents.pdf_extras import Links, outline, page_labels, properties, property_of, usable_title
 from ragterm.engine.documents.pdf_layout import Page, add_pages
 from ragterm.engine.documents.pdf_text import read_lines
 from ragterm.engine.documents.reading_order import in_reading_order, rows_joined
@@ -71,9 +71,9 @@ def _parse(document: Any, data: bytes, path: Path) -> ParsedDocument:
     check_pages(count)
     builder, entries, report = DocumentBuilder(), outline(document, count), PageReport(count)
     pages: list[Page] = []
-    size = 0
+    links, size = Links(document), 0
     for number in range(1, count + 1):
-        page, pictures = _page(document, number, weights=not entries)
+        page, pictures = _page(document, number, links, weights=not entries)
         if page is None:
             report.damaged.append(number)
             continue
@@ -104,6 +104,7 @@ def _parse(document: Any, data: bytes, path: Path) -> ParsedDocument:
     add_pages(builder, pages, entries)
     metadata = properties(document)
     metadata["page labels"] = page_labels(document, count)
+    metadata["links"] = str(links)
     title = usable_title(property_of(document, "Title")) or first_heading(builder) or path.stem
     return builder.finish(title=title, kind="pdf", parser=" + ".join(used), pages=count, metadata=metadata)
 
@@ -156,7 +157,7 @@ def first_heading(builder: DocumentBuilder) -> str:
     return "" if text[:1].isdigit() or len(text) > 150 else text
 
 
-def _page(document: Any, number: int, *, weights: bool) -> tuple[Page | None, bool]:
+def _page(document: Any, number: int, links: Links, *, weights: bool) -> tuple[Page | None, bool]:
     """A page's lines in reading order, and whether it shows pictures, when it has no text. None when pdfium cannot load it.
 
     Handles are opened and closed here rather than by pypdfium2's objects, which cost a twentieth of a page's time."""
@@ -172,6 +173,7 @@ def _page(document: Any, number: int, *, weights: bool) -> tuple[Page | None, bo
     try:
         width, height = raw.FPDF_GetPageWidthF(page), raw.FPDF_GetPageHeightF(page)
         rotation = 90 * raw.FPDFPage_GetRotation(page)
+        links.look(number, page, text_page)
         lines = rows_joined(in_reading_order(read_lines(text_page, rotation, width, height, weights=weights)))
     finally:
         raw.FPDFText_ClosePage(text_page)

@@ -1,6 +1,4 @@
-"""What a PDF says about itself beside its text: properties, page labels, bookmarks.
-
-Where its links lead is left alone: their words are in the text, and looking costs a twentieth of the time of a page."""
+"""What a PDF says about itself beside its text: properties, page labels, bookmarks, where its links lead."""
 
 from __future__ import annotations
 
@@ -12,6 +10,9 @@ from typing import Any
 from ragterm.engine.documents.pdf_layout import OutlineEntry
 
 MAX_OUTLINE = 5_000
+MAX_LINKS = 1_000
+_WORDS, _ADDRESS = 200, 2_000
+"""Characters that are kept of a link's words, and of its address."""
 _LABELS = 4_000
 """Characters that the page labels may take."""
 _FIELDS = {
@@ -97,6 +98,49 @@ def page_labels(document: Any, count: int) -> str:
 def _follows(before: str, after: str) -> bool:
     first, second = _NUMBERED.fullmatch(before), _NUMBERED.fullmatch(after)
     return bool(first and second and first[1] == second[1] and int(second[2]) == int(first[2]) + 1)
+
+
+class Links:
+    """Where the links of a document lead that lead out of it, page by page, at most MAX_LINKS."""
+
+    def __init__(self, document: Any) -> None:
+        self._document = document
+        self._found: dict[str, None] = {}  # in order, each once: a link over two lines is two of them
+
+    def look(self, number: int, page: Any, text_page: Any) -> None:
+        from pypdfium2 import raw
+
+        position, link = ctypes.c_int(0), raw.FPDF_LINK()
+        while len(self._found) < MAX_LINKS and raw.FPDFLink_Enumerate(page, position, link):
+            action = raw.FPDFLink_GetAction(link)
+            if not action or raw.FPDFAction_GetType(action) != raw.PDFACTION_URI:
+                continue
+            address = self._address(action)
+            if address:
+                self._found[f"page {number}: {_words_of(link, text_page)} <{address}>"] = None
+
+    def _address(self, action: Any) -> str:
+        from pypdfium2 import raw
+
+        room = ctypes.create_string_buffer(_ADDRESS)
+        size = raw.FPDFAction_GetURIPath(self._document, action, room, _ADDRESS)
+        return "" if size > _ADDRESS else "".join(room.value.decode("utf-8", "replace").split())
+
+    def __str__(self) -> str:
+        return "\n".join(self._found)
+
+
+def _words_of(link: Any, text_page: Any) -> str:
+    """What stands in the link's rectangle, on one line."""
+    from pypdfium2 import raw
+
+    area = raw.FS_RECTF()
+    if not raw.FPDFLink_GetAnnotRect(link, area):
+        return ""
+    room = (ctypes.c_ushort * _WORDS)()
+    count = raw.FPDFText_GetBoundedText(text_page, area.left, area.top, area.right, area.bottom, room, _WORDS)
+    text = bytes(room)[: 2 * min(count, _WORDS)].decode("utf-16-le", "replace")
+    return " ".join(text.replace("\0", " ").split())
 
 
 def outline(document: Any, count: int) -> list[OutlineEntry]:
