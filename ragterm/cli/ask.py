@@ -84,7 +84,7 @@ class MarkerWriter:
     def passages(self, trace: Trace) -> None:
         for candidate in trace.candidates:
             if candidate.marker is not None:
-                self._names[candidate.marker] = place_name(candidate.document_path, candidate.chunk.page)
+                self._names.setdefault(candidate.marker, place_name(candidate.document_path, candidate.chunk.page))
 
     def feed(self, text: str) -> str:
         text = self._held + text

@@ -48,7 +48,9 @@ def test_siblings_reach_the_prompt_as_their_parent_once() -> None:
     parents = Parents(versions, WordTokenizer())
     trace, passages = select_passages(trace_of(ink, *siblings, stranger), 3000, 8, handed_over=parents.handed_over)
     assert siblings and [p.chunk.id for p in passages] == [CHUNKS[ink].id, CHUNKS[stranger].id]
-    assert [c.marker for c in trace.candidates] == [1, *(None for _ in siblings), 2]
+    assert [c.marker for c in trace.candidates] == [1, *(1 for _ in siblings), 2], (
+        "what the parent holds stands there too"
+    )
     whole = passages[0].chunk
     assert (whole.start, whole.end) == CHUNKS[ink].parent
     assert whole.text == DOC.text[whole.start : whole.end] and CHUNKS[ink].text in whole.text

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from ragterm.engine.answering.citations import resolve_markers, without_markers
 from ragterm.engine.answering.prompt import NO_ANSWER, build_prompt
 from ragterm.engine.answering.verify import cite, normalised, verify
+from ragterm.engine.retrieval import marked
 from ragterm.engine.types.answers import (
     Answer,
     AnswerReady,
@@ -79,7 +80,7 @@ def answer_question(
         )
     except RagtermError as error:
         draft.error = error
-    trace = replace(_with_markers(trace, prompt.passages), prompt=prompt.text)
+    trace = replace(marked(trace, prompt.passages), prompt=prompt.text)
     yield AnswerStarted(llm.name, trace, notice)
 
     if draft.error is None:
@@ -198,9 +199,3 @@ def _how(draft: _Draft, llm: str) -> str:
         return f"{llm}, nothing relevant"
     tokens = draft.finished.output_tokens if draft.finished else 0
     return f"{llm}, {tokens} tokens" if tokens else llm
-
-
-def _with_markers(trace: Trace, passages: Sequence[Passage]) -> Trace:
-    """A passage that did not fit the prompt loses its number: a marker resolves only to what the model saw."""
-    kept = {p.chunk.id: p.marker for p in passages}
-    return replace(trace, candidates=tuple(replace(c, marker=kept.get(c.chunk.id)) for c in trace.candidates))

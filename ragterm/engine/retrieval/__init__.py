@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from ragterm.engine.retrieval.pipeline import RetrievalRooms, retrieve
-from ragterm.engine.retrieval.select import select_passages
+from ragterm.engine.retrieval.select import marked, select_passages
 
-__all__ = ["RetrievalRooms", "retrieve", "select_passages"]
+__all__ = ["RetrievalRooms", "marked", "retrieve", "select_passages"]

@@ -38,7 +38,6 @@ def select_passages(
     chunk that no longer fits is passed over for a shorter one further down; the first is taken whatever its length, since
     a prompt without any text answers nothing. Returns the trace with `Candidate.marker` set, and the passages.
     """
-    chosen: dict[str, int] = {}
     kept: list[Chunk] = []
     words: set[str] = set()
     passages: list[Passage] = []
@@ -56,10 +55,27 @@ def select_passages(
         left -= cost
         kept.append(chunk)
         words.add(plain)
-        chosen[chunk.id] = len(passages) + 1
         passages.append(Passage(len(passages) + 1, chunk, candidate.document_title, candidate.document_path))
-    candidates = tuple(replace(c, marker=chosen.get(c.chunk.id)) for c in trace.candidates)
-    return replace(trace, candidates=candidates), passages
+    return marked(trace, passages), passages
+
+
+def marked(trace: Trace, passages: Sequence[Passage]) -> Trace:
+    """The trace with each candidate's `marker`: the number of the first passage that is its chunk or holds it whole, as a parent
+    holds all of its children, whichever of them brought it in."""
+    own = {passage.chunk.id: passage.marker for passage in passages}
+    of_document: dict[str, list[Passage]] = {}
+    for passage in passages:
+        of_document.setdefault(passage.chunk.document_id, []).append(passage)
+
+    def marker_of(chunk: Chunk) -> int | None:
+        if chunk.id in own:
+            return own[chunk.id]
+        around = (
+            p for p in of_document.get(chunk.document_id, ()) if p.chunk.start <= chunk.start < chunk.end <= p.chunk.end
+        )
+        return next((p.marker for p in around), None)
+
+    return replace(trace, candidates=tuple(replace(c, marker=marker_of(c.chunk)) for c in trace.candidates))
 
 
 def repeats(chunk: Chunk, other: Chunk) -> bool:

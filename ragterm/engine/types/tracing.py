@@ -28,7 +28,8 @@ class StageScore:
 class Candidate:
     """A chunk in a query, with its rank and raw score in each stage it passed.
 
-    `marker` is the citation number under which it stood in the prompt, None when it was not selected. Document path, title and
+    `marker` is the citation number under which it stood in the prompt, itself or within the parent of a sibling; None when it did not.
+    Document path, title and
     content hash are copied here, so that a trace outlives re-ingestion.
     """
 

@@ -150,7 +150,7 @@ def about_line(answer: Answer, trace: Trace) -> Content:
     parts = []
     if answer.sentences and not answer.declined:
         parts.append(counts(answer.sentences))
-    used = sum(c.marker is not None for c in trace.candidates)
+    used = len({c.marker for c in trace.candidates} - {None})
     parts.append(styled(line(answer.llm), MUTED))
     if used:
         parts.append(styled(f"{used} passage{'s' * (used != 1)} read", MUTED))
