@@ -364,4 +364,6 @@ if __name__ == "__main__":
     if chosen.fallback:
         given = [a for a in sys.argv[1:] if not a.startswith("--fallback") and a != chosen.fallback]
         child = [sys.executable, __file__, *given, "--parts", "search"]
-        subprocess.run(child, env={**os.environ, "NUMBA_CPU_NAME": chosen.fallback}, check=True)
+        subprocess.run(
+            child, env={**os.environ, "NUMBA_CPU_NAME": chosen.fallback, "NUMBA_CPU_FEATURES": ""}, check=True
+        )

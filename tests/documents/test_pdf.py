@@ -284,9 +284,22 @@ def test_links_are_bounded_and_made_harmless():
     for number in range(1100):
         pdf.link(10, 10 + number / 10, 20, 1, f"https://example.org/{number}\x1b[31m")
     pdf.write(8, "Words.")
-    links = parse(pdf).metadata["links"]
-    assert len(links.splitlines()) == 1000
-    assert "\x1b" not in links
+    links = parse(pdf).metadata["links"].splitlines()
+    assert len(links) == 1001 and links[-1] == "…"
+    assert links[0].startswith("page 1:") and "<https://example.org/0" in links[0]
+    assert not any("\x1b" in line for line in links)
+
+
+def test_the_same_link_on_every_page_is_one_and_a_long_address_is_cut():
+    pdf = FPDF()
+    pdf.set_font("Helvetica", size=12)
+    for _ in range(5):
+        pdf.add_page()
+        pdf.write(8, "home", link="https://example.org/")
+    pdf.link(100, 100, 20, 5, "https://example.org/" + "a" * 5000)
+    first, second = parse(pdf).metadata["links"].splitlines()
+    assert first == "page 1: home <https://example.org/>"
+    assert second.startswith("page 5: <https://example.org/aaa") and second.endswith("a…>") and len(second) < 2100
 
 
 def test_a_document_without_links_says_nothing_of_them():

@@ -28,7 +28,7 @@ def shape_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--m", type=click.IntRange(2, 256), default=16, show_default=True,
                      help="hnsw: links of a node on the upper layers; twice as many on layer 0."),
         click.option("--profile", type=click.Choice(["fast", "compact"]), default="fast", show_default=True,
-                     help="hnsw: the quickest search, or a fifth of its memory."),
+                     help="hnsw: the quickest search, or a quarter of its memory."),
         click.option("--index", type=click.Choice(["hnsw", "ivf-flat", "ivf-pq"]), default="hnsw", show_default=True,
                      help="A graph, the quickest; or inverted lists: of vectors, or of codes, the least memory."),
         click.option("--metric", type=click.Choice(["cosine", "dot", "euclidean"]), default="cosine", show_default=True,

@@ -13,6 +13,8 @@ MAX_OUTLINE = 5_000
 MAX_LINKS = 1_000
 _WORDS, _ADDRESS = 200, 2_000
 """Characters that are kept of a link's words, and of its address."""
+_LONGEST = 1 << 20
+"""Bytes of an address that is looked at."""
 _LABELS = 4_000
 """Characters that the page labels may take."""
 _FIELDS = {
@@ -101,33 +103,46 @@ def _follows(before: str, after: str) -> bool:
 
 
 class Links:
-    """Where the links of a document lead that lead out of it, page by page, at most MAX_LINKS."""
+    """The web and mail addresses that a document's links lead to, with their words and the first page of each: at most MAX_LINKS."""
 
     def __init__(self, document: Any) -> None:
         self._document = document
-        self._found: dict[str, None] = {}  # in order, each once: a link over two lines is two of them
+        self._found: dict[tuple[str, str], int] = {}  # in order; a link over two lines is two of them
+        self._looked_at = 0
 
     def look(self, number: int, page: Any, text_page: Any) -> None:
         from pypdfium2 import raw
 
         position, link = ctypes.c_int(0), raw.FPDF_LINK()
-        while len(self._found) < MAX_LINKS and raw.FPDFLink_Enumerate(page, position, link):
+        while self._looks_on() and raw.FPDFLink_Enumerate(page, position, link):
             action = raw.FPDFLink_GetAction(link)
             if not action or raw.FPDFAction_GetType(action) != raw.PDFACTION_URI:
                 continue
-            address = self._address(action)
-            if address:
-                self._found[f"page {number}: {_words_of(link, text_page)} <{address}>"] = None
+            self._looked_at += 1
+            if address := self._address(action):
+                self._found.setdefault((_words_of(link, text_page), address), number)
+
+    def _looks_on(self) -> bool:
+        # Finding the words of a link takes as long as its page is full, and a page may have any number of them.
+        return len(self._found) < MAX_LINKS and self._looked_at < 3 * MAX_LINKS
 
     def _address(self, action: Any) -> str:
         from pypdfium2 import raw
 
-        room = ctypes.create_string_buffer(_ADDRESS)
-        size = raw.FPDFAction_GetURIPath(self._document, action, room, _ADDRESS)
-        return "" if size > _ADDRESS else "".join(room.value.decode("utf-8", "replace").split())
+        size = _ADDRESS
+        while True:
+            room = ctypes.create_string_buffer(size)
+            needed = raw.FPDFAction_GetURIPath(self._document, action, room, size)
+            if needed <= size or needed > _LONGEST:
+                break
+            size = needed
+        address = "".join(room.value.decode("utf-8", "replace").split()) if needed <= size else ""
+        return address if len(address) <= _ADDRESS else address[:_ADDRESS] + "…"
 
     def __str__(self) -> str:
-        return "\n".join(self._found)
+        lines = [f"page {number}: {words} <{address}>" for (words, address), number in self._found.items()]
+        lines = [line.replace(":  <", ": <") for line in lines]
+        return "\n".join(lines if self._looks_on() else [*lines, "…"])
 
 
 def _words_of(link: Any, text_page: Any) -> str:

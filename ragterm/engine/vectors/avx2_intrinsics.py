@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from llvmlite import binding, ir
-from numba import config, types
+from llvmlite import ir
+from numba import types
 from numba.core.extending import intrinsic
 
 from ragterm.engine.vectors.instructions import (
@@ -22,6 +22,7 @@ from ragterm.engine.vectors.instructions import (
     array_start,
     at,
     call,
+    compiled_for,
     load,
     over_blocks,
     row_address,
@@ -42,15 +43,10 @@ SIGN_BITS = ir.Constant(HALF, [128] * 16)
 ONE_WORDS = ir.Constant(WORDS, [1] * 16)
 ZERO_SUMS = ir.Constant(SUMS, [0] * 8)
 
-TARGETS = ("core-avx2", "haswell", "broadwell", "skylake", "x86-64-v3", "znver1", "znver2", "znver3")
-"""Processors with AVX2 that NUMBA_CPU_NAME may name: LLVM does not tell what a processor has that is not this one."""
-
 
 def supported() -> bool:
     """Whether the processor that numba compiles for has the instructions."""
-    if config.CPU_NAME:
-        return config.CPU_NAME in TARGETS
-    return bool(binding.get_host_cpu_features().get("avx2", False))
+    return compiled_for("avx2")
 
 
 def _pairs(builder: Any, unsigned: Any, signed: Any) -> Any:

@@ -83,8 +83,8 @@ class VectorDB:
     ) -> None:
         """A new, empty database: in memory, or in the folder `path`. Raises StoreError where there is one already.
 
-        `index` "hnsw": a graph, the quickest; with `m`, `ef_construction` and `profile`, of which "compact" keeps a fifth of the bytes
-        of "fast" in memory, leaves the vectors on the disk (the best few of a search are read there), and so needs a path. "ivf-pq":
+        `index` "hnsw": a graph, the quickest; with `m`, `ef_construction` and `profile`, of which "compact" keeps a quarter of what
+        "fast" does in memory, the vectors on the disk (the best few of a search are read there), and so needs a path. "ivf-pq":
         inverted lists of codes of `code_bytes` (one for every 8 dimensions), the least memory where a path leaves the vectors on the
         disk. "ivf-flat": lists of whole vectors. `lists`, and how many of them a search looks into (`nprobe`), go by the size.
         """

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from typing import Any
 
 from llvmlite import ir
-from numba import types
-from numba.core import cgutils
+from numba import config, types
+from numba.core import cgutils, codegen
 from numba.core.extending import intrinsic
 from numba.np.arrayobj import make_array
 
@@ -21,6 +21,19 @@ ENTRIES = ir.VectorType(I64, 8)
 SMALLEST = -0x8000000000000000
 BLOCKS_OF_BYTES, BLOCKS_OF_NIBBLES = 6, 3
 """Of rows of 384 dimensions."""
+WITH_AVX2 = ("core-avx2", "haswell", "broadwell", "skylake", "x86-64-v3", "znver1", "znver2", "znver3")
+"""Processors that NUMBA_CPU_NAME may name. LLVM does not tell what a processor has that is not this one."""
+
+
+def compiled_for(*features: str) -> bool:
+    """Whether numba compiles for a processor with all of these features of LLVM's, which may be less than this one has: some virtual
+    machines, NUMBA_CPU_FEATURES and NUMBA_ENABLE_AVX hide some. An instruction that is not among them ends the process."""
+    if config.CPU_NAME == "generic":
+        return False
+    asked = config.CPU_FEATURES
+    given = (codegen.get_host_cpu_features() if asked is None else asked).split(",")
+    named = config.CPU_NAME in WITH_AVX2 and "-avx2" not in given
+    return all(f"+{name}" in given or (named and name == "avx2") for name in features)
 
 
 def at(index: int) -> ir.Constant:

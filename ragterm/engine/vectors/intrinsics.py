@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from llvmlite import binding, ir
+from llvmlite import ir
 from numba import config, types
 from numba.core import cgutils
 from numba.core.extending import intrinsic
@@ -25,6 +25,7 @@ from ragterm.engine.vectors.instructions import (
     array_start,
     at,
     call,
+    compiled_for,
     load,
     over_blocks,
     row_address,
@@ -42,8 +43,7 @@ NEEDED = ("avx512f", "avx512bw", "avx512vl", "avx512vnni")
 
 def supported() -> bool:
     """Whether this processor has the instructions, and numba compiles for it and not for another (NUMBA_CPU_NAME)."""
-    features = binding.get_host_cpu_features()
-    return not config.CPU_NAME and all(features.get(name, False) for name in NEEDED)
+    return not config.CPU_NAME and compiled_for(*NEEDED)
 
 
 def add_products(builder: Any, sums: Any, unsigned: Any, signed: Any) -> Any:

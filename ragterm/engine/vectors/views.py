@@ -195,6 +195,7 @@ def _steps(events: NDArray[np.int64], picture: GraphPicture, unit: float) -> tup
     steps: list[WalkStep] = []
     level, action, node, gap = -1, "", -1, 0.0
     visited: list[tuple[int, float]] = []
+    met: set[int] = set()  # on this layer: what is met again is no step forward
     beam = 0.0
 
     def close() -> None:
@@ -205,11 +206,16 @@ def _steps(events: NDArray[np.int64], picture: GraphPicture, unit: float) -> tup
     for event, layer, at, code_distance in events.tolist():
         distance = 1.0 + code_distance * unit
         if event == walk_log.MET:
-            visited.append((picture.key_of(at), distance))
+            if at not in met:
+                visited.append((picture.key_of(at), distance))
+                met.add(at)
         elif event == walk_log.KEPT:
             beam = distance
         else:
             close()
+            if event == walk_log.ENTERED:
+                met = met if layer == level else set()
+                met.add(at)
             action = "expand" if event == walk_log.EXPANDED else "enter" if level < 0 else "descend"
             level, node, gap = layer, at, distance
             visited = []

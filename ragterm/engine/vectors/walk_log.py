@@ -2,7 +2,8 @@
 replays it.
 
 A search that is asked for none carries None in its place: numba compiles it apart, without a trace of the log. Looking at every
-distance whether it is to be noted took a twentieth of a search's time.
+distance whether it is to be noted took a twentieth of a search's time. (Collections search with an empty log: the Layers pane then
+waits for no other compiled form.)
 """
 
 from __future__ import annotations
