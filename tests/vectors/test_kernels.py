@@ -138,3 +138,26 @@ def test_the_cosine_of_codes_is_close_to_the_cosine(bits, usual, worst):
 def test_rows_begin_at_a_cache_line():
     for shape in (7, (3, 64), (1, 5)):
         assert kernels.aligned(shape, np.int64, 5).ctypes.data % 64 == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "features", "avx2", "vnni"),
+    [
+        ("", "+avx2,+avx512f,+avx512bw,+avx512vl,+avx512vnni", True, True),
+        ("", "+avx2,+avx512f,+avx512bw,+avx512vl,-avx512vnni", True, False),
+        ("", "+fma,-avx2", False, False),
+        ("", "", False, False),
+        ("haswell", "", True, False),
+        ("haswell", "-avx2", False, False),
+        ("nehalem", "", False, False),
+        ("generic", "+avx2,+avx512f,+avx512bw,+avx512vl,+avx512vnni", False, False),
+    ],
+)
+def test_instructions_are_those_that_numba_compiles_for(monkeypatch, name, features, avx2, vnni):
+    from numba import config
+
+    from ragterm.engine.vectors import avx2_intrinsics, intrinsics
+
+    monkeypatch.setattr(config, "CPU_NAME", name or None)
+    monkeypatch.setattr(config, "CPU_FEATURES", features)
+    assert (avx2_intrinsics.supported(), intrinsics.supported()) == (avx2, vnni)
