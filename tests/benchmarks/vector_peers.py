@@ -188,24 +188,26 @@ def of_ngt(base: np.ndarray, folder: Path, k: int) -> Iterator[Engine]:
 
 
 def of_svs(base: np.ndarray, folder: Path, k: int) -> Iterator[Engine]:
-    """A Vamana graph on codes of 4 bits whose remainder of 8 bits scores again (LVQ4x8)."""
+    """A Vamana graph on codes of 4 bits whose remainder of 8 bits scores again (LVQ4x8); on float32 where the processor is not Intel's,
+    on which LVQ ends the process."""
     import svs
 
-    path = folder / "svs-lvq4x8"
-    parts = [str(path / part) for part in ("config", "graph", "data")]
-    if not path.exists():
-        path.mkdir()
-        rows, words = str(path / "base.fvecs"), str(path / "base.svs")
+    cpus = Path("/proc/cpuinfo")
+    coded = cpus.exists() and "GenuineIntel" in cpus.read_text()
+    kind = "LVQ4x8" if coded else "f32"
+    words = str(folder / "svs-base.svs")
+    if not Path(words).exists():
+        rows = str(folder / "svs-base.fvecs")
         svs.write_vecs(base, rows)
         svs.convert_vecs_to_svs(rows, words)
-        loader = svs.LVQLoader(svs.VectorDataLoader(words, svs.DataType.float32, base.shape[1]), primary=4, residual=8)
-        how = svs.VamanaBuildParameters(alpha=0.95, graph_max_degree=2 * M, window_size=EF_CONSTRUCTION)
-        svs.Vamana.build(how, loader, svs.DistanceType.MIP, num_threads=2).save(*parts)
-    index = svs.Vamana(parts[0], svs.GraphLoader(parts[1]), svs.LVQLoader(parts[2]), svs.DistanceType.MIP)
+    loader = svs.VectorDataLoader(words, svs.DataType.float32, base.shape[1])
+    how = svs.VamanaBuildParameters(alpha=0.95, graph_max_degree=2 * M, window_size=EF_CONSTRUCTION)
+    data = svs.LVQLoader(loader, primary=4, residual=8) if coded else loader
+    index = svs.Vamana.build(how, data, svs.DistanceType.MIP, num_threads=2)
     index.num_threads = 1
     for width in (10, 20, 30, 40, 60, 100):
         yield (
-            "svs Vamana LVQ4x8",
+            f"svs Vamana {kind}",
             width,
             lambda width=width: setattr(index, "search_window_size", width),
             lambda q: index.search(q, k)[0][0],
