@@ -60,7 +60,7 @@ def test_chunks_that_overlap_by_half_are_one_passage_and_neighbours_are_two() ->
     assert names(select_passages(trace_of(*chunks), 1000, 8)[0]) == {
         "a": 1,
         "half": None,
-        "inside": None,
+        "inside": 1,  # it stands in the prompt, as a part of "a"
         "neighbour": 2,
     }
 
