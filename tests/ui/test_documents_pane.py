@@ -242,6 +242,19 @@ async def test_the_keyboard_is_not_lost_where_a_list_goes_and_comes_at_once() ->
         await until(pilot, lambda: app.focused is app.query_one(DocumentsPane).table)
 
 
+async def test_the_keyboard_finds_the_button_that_comes_late(monkeypatch: pytest.MonkeyPatch) -> None:
+    app = make_app()
+    async with running(app) as pilot:
+        pane, full = app.query_one(DocumentsPane), app.bridge.listed
+        assert full is not None
+        pane.table.focus()
+        await until(pilot, lambda: app.focused is pane.table)
+        # The frame after which the focus moves comes at once, before what is mounted has made its button.
+        monkeypatch.setattr(pane, "call_after_refresh", lambda ask: ask())
+        app.bridge.publish(messages.DocumentsListed(full.collection, full.collections, ()))
+        await until(pilot, lambda: app.focused is not None and app.focused.id == "samples")
+
+
 async def test_ten_thousand_documents_cost_what_is_seen() -> None:
     rows = tuple(
         DocumentRow(f"{n:016x}", f"/docs/{n}.md", f"Document {n}", "markdown", None, 3, "indexed")

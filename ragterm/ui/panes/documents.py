@@ -12,6 +12,7 @@ from textual.app import ComposeResult
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.timer import Timer
+from textual.widget import AwaitMount
 from textual.widgets import Button, Input, OptionList, Static
 from textual.widgets.option_list import Option
 
@@ -155,7 +156,13 @@ class DocumentsPane(DocumentCommands, LedgerCommands, Pane):
         """What an empty collection says, made when one is shown."""
         if not self.query("#empty"):
             button = Button(Content("Load the sample documents (s)"), id="samples", variant="primary")
-            self.query_one("#list").mount(Vertical(Static(teaching()), button, id="empty"))
+            mounting = self.query_one("#list").mount(Vertical(Static(teaching()), button, id="empty"))
+            self.run_worker(self._focus_once_there(mounting), group="teach")
+
+    async def _focus_once_there(self, mounting: AwaitMount) -> None:
+        """On a machine that is waking up the next frame comes before the button does, and the hidden table takes no focus."""
+        await mounting
+        self._take_free_focus()
 
     def focus_first(self) -> None:
         if self.has_class("-empty") and self.query("#samples"):
