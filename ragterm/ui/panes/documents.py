@@ -4,6 +4,7 @@ the ledger of the ingest. An empty collection teaches how to fill it.
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -157,7 +158,7 @@ class DocumentsPane(DocumentCommands, LedgerCommands, Pane):
         if not self.query("#empty"):
             button = Button(Content("Load the sample documents (s)"), id="samples", variant="primary")
             mounting = self.query_one("#list").mount(Vertical(Static(teaching()), button, id="empty"))
-            self.run_worker(self._focus_once_there(mounting), group="teach")
+            self.run_worker(partial(self._focus_once_there, mounting), group="teach")
 
     async def _focus_once_there(self, mounting: AwaitMount) -> None:
         """On a machine that is waking up the next frame comes before the button does, and the hidden table takes no focus."""
