@@ -267,7 +267,7 @@ def test_without_a_reranker_before_and_after_says_how_to_get_one() -> None:
         pane = await shown(app, pilot, traces.trace(RetrievalSettings(rerank="none")))
         assert compared(pane.trace) == ("dense", "fused")  # type: ignore[arg-type]
         await pilot.press("b")
-        assert "No reranker ran" in text_of(pane.moves)
+        await until(pilot, lambda: "No reranker ran" in text_of(pane.moves))
         await pilot.press("r")
         await until(pilot, lambda: "before: fused" in text_of(pane.moves))
         assert pane.trace is not None and pane.trace.settings.rerank == "late-interaction"
