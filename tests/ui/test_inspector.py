@@ -278,8 +278,9 @@ def test_without_a_reranker_before_and_after_says_how_to_get_one() -> None:
 def test_before_and_after_side_by_side_follow_the_cursor() -> None:
     async def steps(app: PaneApp, pilot: Pilot[Any]) -> None:
         pane = await shown(app, pilot)
-        await pilot.press("b", "down", "down", "down")
-        assert isinstance(pane.current_view, BeforeAfter)
+        await pilot.press("b")
+        await until(pilot, lambda: isinstance(pane.current_view, BeforeAfter) and len(pane.moves.lines) > 3)
+        await pilot.press("down", "down", "down")
         row = pane.moves.lines[3].content.plain
         assert "↑10" in row and "rueckerstattung.md" in row
         assert any(0x2800 < ord(c) < 0x2900 for c in row)
